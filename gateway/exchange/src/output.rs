@@ -1,0 +1,168 @@
+//! What an exchange wants from the shell.
+
+use bytes::Bytes;
+use gateway_audit::Event;
+use gateway_kubeapi::{Attributes, Caller};
+use http::{HeaderMap, Method, StatusCode};
+use std::sync::Arc;
+
+use crate::input::Micros;
+
+/// The next thing to do. Everything but `Forward`, `Exchange` and `Refuse` is answered by an
+/// [`Input`](crate::Input).
+#[derive(Debug)]
+pub enum Output {
+    /// Fetch the keys of this issuer, if its rules allow it now, then [`Input::Keys`](crate::Input).
+    FetchKeys {
+        /// URL of the issuer.
+        issuer: String,
+    },
+    /// Ask a cluster who a token belongs to.
+    ReviewToken {
+        /// Name of the issuer block: configuration says which cluster verifies.
+        issuer: String,
+        /// A `TokenReview` as JSON. It holds the token: it is neither logged nor kept.
+        body: Bytes,
+    },
+    /// Ask discovery about a resource.
+    ResolveScope {
+        /// Cluster to ask.
+        cluster: String,
+        /// API group, `""` for core.
+        group: String,
+        /// API version.
+        version: String,
+    },
+    /// Read the request body.
+    ReadBody {
+        /// One byte more is too large.
+        bytes_max: usize,
+    },
+    /// Store the event; `durable` means: on disk before the answer.
+    Record {
+        /// The event.
+        event: Box<Event>,
+        /// Whether the answer waits for the disk.
+        durable: bool,
+    },
+    /// Send it upstream.
+    Forward(Box<UpstreamRequest>),
+    /// Answer it here.
+    Refuse(Box<Refusal>),
+}
+
+/// An answer of the gateway itself.
+#[derive(Debug)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Header fields, `Content-Type` and `Countersign-Decision-Id` included.
+    pub headers: HeaderMap,
+    /// A Kubernetes `Status` as JSON.
+    pub body: Bytes,
+    /// The connection is not used again: its framing cannot be trusted.
+    pub close: bool,
+    /// Terminal audit event.
+    pub event: Option<Box<Event>>,
+}
+
+/// A request built from judged values only.
+#[derive(Debug, Clone)]
+pub struct UpstreamRequest {
+    /// Cluster it goes to.
+    pub cluster: String,
+    /// HTTP method.
+    pub method: Method,
+    /// Canonical origin-form target.
+    pub target: String,
+    /// Header fields from the allow-list, impersonation included; without `Host` and
+    /// `Authorization`, which the shell adds.
+    pub headers: HeaderMap,
+    /// How the request travels.
+    pub carriage: Carriage,
+    /// Watches, followed logs and sessions.
+    pub long: Option<LongRunning>,
+}
+
+/// How a request and its answer travel.
+#[derive(Debug, Clone)]
+pub enum Carriage {
+    /// No request body; the answer streams. Safe to send again on a connection that died unused.
+    Read,
+    /// The judged body, sent once; the answer streams.
+    Write(Bytes),
+    /// The judged body, sent once; the answer is read whole and met with policy.
+    Review(Bytes),
+    /// Bytes pass both ways after 101.
+    Upgrade,
+    /// A proxied request: the body streams through unjudged.
+    Tunnel,
+}
+
+/// An exchange that outlives a usual request and is therefore judged again.
+#[derive(Debug, Clone)]
+pub struct LongRunning {
+    /// Cluster it goes to.
+    pub cluster: String,
+    /// Who.
+    pub caller: Arc<Caller>,
+    /// What; all must stay allowed.
+    pub attributes: Vec<Attributes>,
+    /// When it ends at the latest: the credential's end or a session limit.
+    pub ends_at: Option<(Micros, EndCause)>,
+    /// What kind of stream it is.
+    pub kind: LongKind,
+}
+
+/// Kinds of long-running exchanges, a closed set for gauges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LongKind {
+    /// A watch.
+    Watch,
+    /// Followed logs.
+    Log,
+    /// exec.
+    Exec,
+    /// attach.
+    Attach,
+    /// Port-forward.
+    PortForward,
+    /// Through a proxy subresource.
+    Proxy,
+}
+
+/// Why the gateway ended an exchange that was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The credential expired (K-3.10).
+    CredentialExpired,
+    /// A `session-limit` passed.
+    SessionLimit,
+    /// A newer policy no longer allows it.
+    PolicyChanged,
+    /// The gateway stops and the drain deadline passed.
+    Drained,
+}
+
+impl EndCause {
+    /// The word in audit and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CredentialExpired => "credential-expired",
+            Self::SessionLimit => "session-limit",
+            Self::PolicyChanged => "policy-changed",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+impl LongRunning {
+    /// The cause for which it is over by now, if it is.
+    #[must_use]
+    pub fn ended_at(&self, now: Micros) -> Option<EndCause> {
+        self.ends_at
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, cause)| cause)
+    }
+}

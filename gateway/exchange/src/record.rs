@@ -1,0 +1,93 @@
+//! What the audit events of one exchange say, filled as the walk goes on.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use gateway_audit::{Answer, Event, Facts, ObjectRef, ResponseStatus, Ruling, Stage};
+use gateway_kubeapi::{Caller, RequestTarget, Verb};
+
+use crate::input::Micros;
+
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) received_at: Micros,
+    pub(crate) cluster: Option<String>,
+    pub(crate) request_uri: String,
+    pub(crate) verb: String,
+    pub(crate) policy_verb: Option<Verb>,
+    pub(crate) authentication_failure: Option<&'static str>,
+    pub(crate) source: Vec<IpAddr>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) object: Option<ObjectRef>,
+    pub(crate) caller: Option<Arc<Caller>>,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) reason: &'static str,
+    pub(crate) detail: Option<String>,
+    pub(crate) rules: Vec<String>,
+    pub(crate) shadow: Vec<String>,
+    pub(crate) bundle: String,
+    pub(crate) stated_reason: Option<String>,
+    pub(crate) response: Option<ResponseStatus>,
+    pub(crate) ended_by: Option<&'static str>,
+    pub(crate) is_closed: bool,
+}
+
+impl Record {
+    /// Takes over what the API server will understand of the target.
+    pub(crate) fn describe(&mut self, target: &RequestTarget) {
+        let info = target.info();
+        info.verb().clone_into(&mut self.verb);
+        self.policy_verb = Some(target.policy_verb());
+        if !info.is_resource() {
+            return;
+        }
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        self.object = Some(ObjectRef {
+            resource: some(info.resource()),
+            namespace: some(info.namespace()),
+            name: some(info.name()),
+            api_group: some(info.group()),
+            api_version: some(info.version()),
+            subresource: some(info.subresource()),
+            ..ObjectRef::default()
+        });
+    }
+
+    /// The name of a created object stands in its body.
+    pub(crate) fn name(&mut self, name: &str) {
+        if let Some(object) = &mut self.object {
+            object.name.get_or_insert_with(|| name.to_owned());
+        }
+    }
+
+    pub(crate) fn event(&self, stage: Stage, at: Micros) -> Box<Event> {
+        let rules: Vec<&str> = self.rules.iter().map(String::as_str).collect();
+        let shadow: Vec<&str> = self.shadow.iter().map(String::as_str).collect();
+        let ruling = self.answer.map(|answer| Ruling {
+            answer,
+            reason: self.reason,
+            detail: self.detail.as_deref(),
+            rules: &rules,
+            shadow: &shadow,
+            bundle: (!self.bundle.is_empty()).then_some(self.bundle.as_str()),
+        });
+        let facts = Facts {
+            audit_id: &self.id,
+            decision_id: &self.id,
+            cluster: self.cluster.as_deref(),
+            request_uri: &self.request_uri,
+            verb: &self.verb,
+            source_ips: &self.source,
+            user_agent: self.user_agent.as_deref(),
+            received_at_micros: self.received_at,
+            object: self.object.as_ref(),
+            caller: self.caller.as_deref(),
+            ruling,
+            stated_reason: self.stated_reason.as_deref(),
+            response: self.response.as_ref(),
+            ended_by: self.ended_by,
+        };
+        Box::new(Event::new(stage, at, &facts))
+    }
+}

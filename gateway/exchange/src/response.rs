@@ -1,0 +1,30 @@
+//! The head of upstream's answer, as it goes on.
+
+use gateway_audit::Event;
+use gateway_kubeapi::{RequestTarget, response_headers};
+use http::{HeaderMap, StatusCode, header};
+
+/// A judged answer head.
+#[derive(Debug)]
+pub struct Answered {
+    /// Header fields to send, framing excepted.
+    pub headers: HeaderMap,
+    /// The event of a long-running answer's start.
+    pub event: Option<Box<Event>>,
+}
+
+/// The allow-list (K-4.28), without the framing, which belongs to each hop.
+pub(crate) fn headers(
+    target: &RequestTarget,
+    status: StatusCode,
+    upstream: &HeaderMap,
+) -> HeaderMap {
+    let mut headers = response_headers(target, status, upstream);
+    headers.remove(header::CONTENT_LENGTH);
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        // The HTTP library keeps these two with the connection.
+        headers.remove(header::CONNECTION);
+        headers.remove(header::UPGRADE);
+    }
+    headers
+}

@@ -1,0 +1,454 @@
+//! The walk without a socket: the demo bundle, minted tokens, and a shell that says yes or no.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_audit::Stage;
+use gateway_identity::mint::{MintKey, jwks};
+use gateway_identity::{KeyEvent, KeySet, Keyring};
+use gateway_policy::compile::PolicySet;
+use gateway_policy::decode::decode;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use proptest::prelude::*;
+
+use crate::exchange::{Closing, Exchange, UpstreamFailure};
+use crate::identities::{StaticIdentities, authenticator};
+use crate::input::{BodyFault, Input, Now, Protocol, RequestHead};
+use crate::output::{Carriage, EndCause, Output, UpstreamRequest};
+use crate::snapshot::{ClusterSnapshot, Snapshot, still_allowed};
+
+const NOW: i64 = 1_795_000_000;
+const BUNDLE: &str = r#"
+bundle "test" { format 1; cluster "demo"; owners "**" "platform" }
+"#;
+const ISSUER: &str = r#"
+issuer "agents" {
+    url "https://issuer.test.invalid"
+    audiences "gateway"
+    algorithms "ES256"
+    max-token-age "1h"
+    kind agent
+    username claim="sub" prefix="demo:"
+}
+"#;
+const RULES: &str = r#"
+defaults { owner "platform" }
+allow "read-shop" { why "reads"; who { user "demo:reader" }; can read connect; on "pods" "pods/exec" "pods/log"; in "shop" }
+allow "write-shop" { why "writes"; who { user "demo:reader" }; can create patch; on "configmaps"; in "shop"; reason min=5 }
+allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
+deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
+"#;
+
+fn snapshot(epoch: u64) -> Arc<Snapshot> {
+    let files = BTreeMap::from([
+        ("bundle.kdl".to_owned(), BUNDLE.as_bytes().to_vec()),
+        ("identities.kdl".to_owned(), ISSUER.as_bytes().to_vec()),
+        ("rules/base.kdl".to_owned(), RULES.as_bytes().to_vec()),
+    ]);
+    let (bundle, report) = decode(&files);
+    let bundle = bundle.unwrap_or_else(|| panic!("{report:?}"));
+    let policy = Arc::new(PolicySet::compile(&bundle, "demo").unwrap());
+    let mut keys = Keyring::default();
+    keys.keep(["https://issuer.test.invalid"]);
+    let set = KeySet::parse(jwks([&key()]).as_bytes()).unwrap();
+    keys.handle(
+        "https://issuer.test.invalid",
+        KeyEvent::Fetched(Arc::new(set)),
+        Duration::ZERO,
+    );
+    let cluster = ClusterSnapshot {
+        name: "demo".to_owned(),
+        policy,
+        scopes: Arc::default(),
+    };
+    Arc::new(Snapshot {
+        epoch,
+        bundle_digest: bundle.digest.clone(),
+        authenticator: Arc::new(
+            authenticator(&bundle.issuers, &StaticIdentities::default()).unwrap(),
+        ),
+        keys: Arc::new(keys),
+        clusters: BTreeMap::from([("demo".to_owned(), Arc::new(cluster))]),
+        hosts: Arc::new(HashMap::from([("demo.test".to_owned(), "demo".to_owned())])),
+    })
+}
+
+fn key() -> MintKey {
+    MintKey::test_es256(0)
+}
+
+fn token(subject: &str, lifetime: i64) -> String {
+    let end = NOW + lifetime;
+    let claims = format!(
+        r#"{{"iss":"https://issuer.test.invalid","aud":"gateway","sub":"{subject}","iat":{NOW},"exp":{end},"jti":"t1"}}"#
+    );
+    let claims = serde_json::from_str(&claims).unwrap();
+    key().sign(&claims, &serde_json::json!({})).unwrap()
+}
+
+fn head(method: &str, target: &str, subject: &str) -> RequestHead {
+    let mut headers = HeaderMap::new();
+    let bearer = format!("Bearer {}", token(subject, 600));
+    headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
+    RequestHead {
+        method: Method::from_bytes(method.as_bytes()).unwrap(),
+        target: target.as_bytes().to_vec(),
+        protocol: Protocol::Http11,
+        headers,
+        ambiguous_framing: false,
+        has_body: false,
+        peer: ([192, 0, 2, 1], 4000).into(),
+        host: Some("demo.test".to_owned()),
+        authority_conflict: false,
+        server_name: None,
+        client_certificate: None,
+        listener_cluster: None,
+    }
+}
+
+fn with(mut head: RequestHead, name: &'static str, value: &str) -> RequestHead {
+    head.headers.append(
+        HeaderName::from_static(name),
+        HeaderValue::from_str(value).unwrap(),
+    );
+    head
+}
+
+fn now() -> Now {
+    Now {
+        micros: NOW * 1_000_000,
+        uptime: Duration::from_secs(1),
+    }
+}
+
+fn fresh() -> Exchange {
+    Exchange::new("id-1".to_owned(), snapshot(1), now().micros)
+}
+
+/// Walks until something goes upstream or is refused; the shell answers yes to everything.
+fn walk(exchange: &mut Exchange, head: RequestHead, body: &[u8]) -> Output {
+    let mut output = exchange.handle(Input::Head(Box::new(head), None), now());
+    loop {
+        let input = match output {
+            Output::FetchKeys { .. } => Input::Keys(snapshot(1)),
+            Output::ReviewToken { .. } => Input::Reviewed(Err("no".to_owned())),
+            Output::ResolveScope { .. } => Input::Scope(snapshot(1)),
+            Output::ReadBody { .. } => Input::Body(Ok(Bytes::copy_from_slice(body))),
+            Output::Record { .. } => Input::Recorded(Ok(())),
+            Output::Forward(_) | Output::Refuse(_) => return output,
+        };
+        output = exchange.handle(input, now());
+    }
+}
+
+fn forwarded(head: RequestHead, body: &[u8]) -> UpstreamRequest {
+    let output = walk(&mut fresh(), head, body);
+    let Output::Forward(request) = output else {
+        panic!("{output:?}")
+    };
+    *request
+}
+
+fn check_refused(head: RequestHead, body: &[u8], code: u16, part: &str) {
+    let output = walk(&mut fresh(), head, body);
+    let Output::Refuse(refusal) = output else {
+        panic!("{output:?}")
+    };
+    let text = String::from_utf8(refusal.body.to_vec()).unwrap();
+    assert_eq!(refusal.status.as_u16(), code, "{text}");
+    assert!(text.contains(part), "`{part}` is not in {text}");
+    assert_eq!(refusal.headers["countersign-decision-id"], "id-1");
+}
+
+#[test]
+fn forwards_what_policy_allows_as_the_caller_and_without_its_credential() {
+    let request = forwarded(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods?limit=5", "reader"),
+            "cookie",
+            "a=b",
+        ),
+        b"",
+    );
+    assert_eq!(request.target, "/api/v1/namespaces/shop/pods?limit=5");
+    assert_eq!(request.headers["impersonate-user"], "demo:reader");
+    assert_eq!(request.headers["audit-id"], "id-1");
+    assert!(!request.headers.contains_key("authorization"));
+    assert!(!request.headers.contains_key("cookie"));
+    assert!(matches!(request.carriage, Carriage::Read));
+    assert!(request.long.is_none());
+}
+
+#[test]
+fn denials_name_the_rule_and_what_is_allowed() {
+    check_refused(
+        head("GET", "/api/v1/namespaces/vault/pods", "reader"),
+        b"",
+        403,
+        "never-vault",
+    );
+    check_refused(
+        head("GET", "/api/v1/namespaces/vault/pods", "reader"),
+        b"",
+        403,
+        "ask security",
+    );
+    check_refused(
+        head("GET", "/api/v1/pods", "reader"),
+        b"",
+        403,
+        "namespace shop",
+    );
+    check_refused(
+        head("GET", "/api/v1/namespaces/shop/secrets", "reader"),
+        b"",
+        403,
+        "nothing is allowed on secrets",
+    );
+}
+
+#[test]
+fn a_watch_ends_with_its_credential_or_its_limit_whichever_is_first() {
+    let watch = forwarded(
+        head("GET", "/api/v1/namespaces/shop/pods?watch=1", "reader"),
+        b"",
+    );
+    let long = watch.long.unwrap();
+    assert_eq!(
+        long.ends_at,
+        Some(((NOW + 600) * 1_000_000, EndCause::CredentialExpired))
+    );
+    assert_eq!(still_allowed(&long, &snapshot(2), now().micros), None);
+    let short = forwarded(
+        head("GET", "/api/v1/namespaces/shop/pods?watch=1", "short"),
+        b"",
+    );
+    let long = short.long.unwrap();
+    assert_eq!(
+        long.ends_at,
+        Some(((NOW + 30) * 1_000_000, EndCause::SessionLimit))
+    );
+    assert_eq!(
+        long.ended_at((NOW + 31) * 1_000_000),
+        Some(EndCause::SessionLimit)
+    );
+}
+
+#[test]
+fn a_newer_policy_that_does_not_know_the_cluster_ends_a_watch() {
+    let watch = forwarded(
+        head("GET", "/api/v1/namespaces/shop/pods?watch=1", "reader"),
+        b"",
+    );
+    let gone = Snapshot {
+        epoch: 2,
+        bundle_digest: String::new(),
+        authenticator: Arc::default(),
+        keys: Arc::default(),
+        clusters: BTreeMap::new(),
+        hosts: Arc::default(),
+    };
+    let long = watch.long.unwrap();
+    assert_eq!(
+        still_allowed(&long, &gone, now().micros),
+        Some(EndCause::PolicyChanged)
+    );
+}
+
+#[test]
+fn a_write_waits_for_the_audit_log_and_is_refused_without_it() {
+    let mut write = head("POST", "/api/v1/namespaces/shop/configmaps", "reader");
+    write.has_body = true;
+    let write = with(write, "countersign-reason", "because of INC-1");
+    let mut exchange = fresh();
+    let asked = exchange.handle(Input::Head(Box::new(write), None), now());
+    assert!(matches!(asked, Output::ReadBody { .. }), "{asked:?}");
+    let body = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}"#;
+    let record = exchange.handle(Input::Body(Ok(Bytes::from_static(body))), now());
+    let Output::Record { event, durable } = record else {
+        panic!("{record:?}")
+    };
+    assert!(durable);
+    assert_eq!(event.stage(), Stage::RequestReceived);
+    assert_eq!(event.object_ref().unwrap().name.as_deref(), Some("x"));
+    let refused = exchange.handle(Input::Recorded(Err("disk full".to_owned())), now());
+    let Output::Refuse(refusal) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(String::from_utf8_lossy(&refusal.body).contains("disk full"));
+}
+
+#[test]
+fn an_allow_that_demands_a_reason_says_so() {
+    let mut write = head("POST", "/api/v1/namespaces/shop/configmaps", "reader");
+    write.has_body = true;
+    let body = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}"#;
+    check_refused(write, body, 403, "Countersign-Reason");
+}
+
+#[test]
+fn refuses_what_two_parsers_could_read_differently() {
+    let get = |target: &str| head("GET", target, "reader");
+    check_refused(get("/api/v1/namespaces//pods"), b"", 400, "empty segment");
+    check_refused(get("/api/v1/namespaces/shop/pods/a%2Fb"), b"", 400, "");
+    check_refused(
+        get("https://demo.test/api/v1/pods"),
+        b"",
+        400,
+        "must begin with `/`",
+    );
+    let mut both = get("/api/v1/namespaces/shop/pods");
+    both.ambiguous_framing = true;
+    check_refused(both, b"", 400, "send one");
+    let mut old = get("/api/v1/namespaces/shop/pods");
+    old.protocol = Protocol::Http10;
+    check_refused(old, b"", 400, "HTTP/1.1");
+    let mut two = get("/api/v1/namespaces/shop/pods");
+    two.authority_conflict = true;
+    check_refused(two, b"", 400, ":authority");
+    let mut body = get("/api/v1/namespaces/shop/pods");
+    body.has_body = true;
+    check_refused(body, b"x", 400, "takes no body");
+}
+
+#[test]
+fn the_host_names_the_cluster_and_must_agree_with_the_handshake() {
+    let mut unknown = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    unknown.host = Some("other.test".to_owned());
+    check_refused(unknown, b"", 404, "stands for no cluster");
+    let mut differs = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    differs.server_name = Some("other.test".to_owned());
+    check_refused(differs, b"", 421, "differs");
+}
+
+#[test]
+fn impersonation_is_judged_name_by_name_and_never_passed_on() {
+    let request = with(
+        head("GET", "/api/v1/namespaces/shop/pods", "reader"),
+        "impersonate-user",
+        "system:admin",
+    );
+    check_refused(request, b"", 403, "impersonate");
+}
+
+#[test]
+fn a_token_that_proves_nobody_is_401_before_anything_else_is_judged() {
+    let mut request = head("GET", "/api/v1/namespaces/vault/pods", "reader");
+    request
+        .headers
+        .insert("authorization", HeaderValue::from_static("Bearer x.y.z"));
+    check_refused(request, b"", 401, "Unauthorized");
+    let mut request = head("GET", "/api/v1/namespaces/vault/pods", "reader");
+    request.headers.clear();
+    check_refused(request, b"", 401, "no credential");
+}
+
+#[test]
+fn a_remembered_caller_is_void_after_its_end_and_under_another_epoch() {
+    let mut exchange = fresh();
+    walk(
+        &mut exchange,
+        head("GET", "/api/v1/namespaces/shop/pods", "reader"),
+        b"",
+    );
+    let known = exchange.take_proven().unwrap();
+    assert!(known.is_valid(1, now().micros));
+    assert!(!known.is_valid(2, now().micros));
+    assert!(!known.is_valid(1, now().micros + 61_000_000));
+}
+
+fn arbitrary_input(choice: u8) -> Input {
+    match choice % 9 {
+        0 => Input::Head(
+            Box::new(head("GET", "/api/v1/namespaces/shop/pods", "reader")),
+            None,
+        ),
+        1 => Input::Head(
+            Box::new(head("DELETE", "/api/v1/namespaces/vault/pods/x", "reader")),
+            None,
+        ),
+        2 => Input::Keys(snapshot(2)),
+        3 => Input::Reviewed(Err("no".to_owned())),
+        4 => Input::Scope(snapshot(2)),
+        5 => Input::Body(Ok(Bytes::from_static(b"{}"))),
+        6 => Input::Body(Err(BodyFault::Broken)),
+        7 => Input::Recorded(Ok(())),
+        _ => Input::Recorded(Err("full".to_owned())),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// INVARIANT 1 and 5: whatever the shell says, nothing is forwarded before a record was stored,
+    /// and there is one terminal event.
+    #[test]
+    fn nothing_is_forwarded_without_a_stored_decision(choices in proptest::collection::vec(any::<u8>(), 0..12)) {
+        let mut exchange = fresh();
+        let mut recorded = false;
+        for choice in choices {
+            let input = arbitrary_input(choice);
+            let stored = matches!(input, Input::Recorded(Ok(())));
+            match exchange.handle(input, now()) {
+                Output::Forward(_) => prop_assert!(recorded && stored),
+                Output::Record { .. } => recorded = true,
+                Output::FetchKeys { .. }
+                | Output::ReviewToken { .. }
+                | Output::ResolveScope { .. }
+                | Output::ReadBody { .. }
+                | Output::Refuse(_) => {}
+            }
+        }
+        prop_assert!(exchange.close(Closing::Completed, now().micros).is_some());
+        prop_assert!(exchange.close(Closing::DownstreamGone, now().micros).is_none());
+    }
+}
+
+#[test]
+fn a_write_that_may_have_happened_is_never_called_unavailable() {
+    let mut exchange = fresh();
+    walk(
+        &mut exchange,
+        head("GET", "/api/v1/namespaces/shop/pods", "reader"),
+        b"",
+    );
+    assert_eq!(
+        exchange.upstream_failed(UpstreamFailure::Broke).status,
+        StatusCode::GATEWAY_TIMEOUT
+    );
+    let reached = exchange.upstream_failed(UpstreamFailure::NotReached);
+    assert_eq!(reached.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[test]
+fn only_listed_headers_of_an_answer_go_on() {
+    let mut exchange = fresh();
+    walk(
+        &mut exchange,
+        head("GET", "/api/v1/namespaces/shop/pods", "reader"),
+        b"",
+    );
+    let mut upstream = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("set-cookie", "a=b"),
+        ("x-internal", "1"),
+        ("warning", "299 - \"old\""),
+    ] {
+        upstream.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
+    let answered = exchange.response_head(StatusCode::OK, &upstream, now().micros);
+    let mut names: Vec<&str> = answered.headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["content-type", "countersign-decision-id", "warning"]
+    );
+    assert!(answered.event.is_none());
+}

@@ -1,0 +1,6 @@
+//! Where bundles come from.
+
+mod dir;
+
+pub use dir::{DirectoryFault, Files, read as read_directory};
+pub(crate) use dir::{Fingerprint, fingerprint, read};

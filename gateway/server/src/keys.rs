@@ -1,0 +1,252 @@
+//! Keys of issuers: fetched by discovery or read from a file, when the keyring says so.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gateway_identity::{
+    DISCOVERY_BYTES_MAX, Discovery, JWKS_BYTES_MAX, KeyEvent, KeySet, Keyring, discovery_url,
+};
+use http::{HeaderMap, Method, Uri};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::IssuerConfig;
+use crate::fetch::{Call, ClientTls, Fetcher};
+use crate::proxy::certificates;
+use crate::telemetry::{Check, Metrics, Readiness};
+
+/// BOUND: one call to an issuer.
+const CALL_DEADLINE: Duration = Duration::from_secs(5);
+/// How often the keyring is asked what is due.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Where the keys of one issuer come from.
+#[derive(Clone)]
+enum Source {
+    Network {
+        discovery: String,
+        fetcher: Fetcher,
+    },
+    File(PathBuf),
+    /// A cluster reviews the tokens; there are no keys.
+    Review,
+}
+
+/// The keys of all issuers.
+pub(crate) struct Keys {
+    ring: Mutex<Keyring>,
+    sources: Mutex<BTreeMap<String, (String, Source)>>,
+    settings: BTreeMap<String, IssuerConfig>,
+    clock: Clock,
+    /// Told after each fetch that brought keys.
+    pub(crate) changed: Notify,
+    /// Told after every fetch, whatever came of it.
+    settled: Notify,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+}
+
+impl Keys {
+    pub(crate) fn new(
+        settings: BTreeMap<String, IssuerConfig>,
+        clock: Clock,
+        readiness: Arc<Readiness>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            ring: Mutex::new(Keyring::default()),
+            sources: Mutex::new(BTreeMap::new()),
+            settings,
+            clock,
+            changed: Notify::new(),
+            settled: Notify::new(),
+            readiness,
+            metrics,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.uptime()
+    }
+
+    /// Follows the issuers of a new bundle: pairs of block name and URL.
+    pub(crate) fn keep(&self, issuers: &[(String, String)]) {
+        let mut sources = BTreeMap::new();
+        for (name, url) in issuers {
+            match self.source(name, url) {
+                Ok(Source::Review) => {}
+                // Blocks with one URL share its keys, so they share the check of the first of them.
+                Ok(source) => {
+                    sources.entry(url.clone()).or_insert_with(|| {
+                        self.readiness.expect(&Check::Keys(name.clone()));
+                        (name.clone(), source)
+                    });
+                }
+                Err(why) => {
+                    tracing::error!(issuer = name, why, "issuer cannot be used");
+                    self.readiness.set(&Check::Keys(name.clone()), Err(why));
+                }
+            }
+        }
+        lock(&self.ring).keep(sources.keys().map(String::as_str));
+        let names: Vec<&str> = issuers.iter().map(|(name, _)| name.as_str()).collect();
+        self.metrics.keep_issuers(&names);
+        for gone in lock(&self.sources).values().map(|(name, _)| name) {
+            if !names.contains(&gone.as_str()) {
+                self.readiness.forget(&Check::Keys(gone.clone()));
+            }
+        }
+        *lock(&self.sources) = sources;
+    }
+
+    fn source(&self, name: &str, url: &str) -> Result<Source, String> {
+        let settings = self.settings.get(name).cloned().unwrap_or_default();
+        if settings.token_review.is_some() {
+            return Ok(Source::Review);
+        }
+        if let Some(path) = settings.jwks {
+            return Ok(Source::File(path));
+        }
+        let authorities = match &settings.ca {
+            Some(path) => certificates(path)
+                .map_err(|fault| fault.to_string())?
+                .into_iter()
+                .map(|der| der.to_vec())
+                .collect(),
+            None => Vec::new(),
+        };
+        let fetcher = Fetcher::new(&ClientTls {
+            authorities,
+            identity: None,
+        })
+        .map_err(|fault| fault.to_string())?;
+        let discovery = settings.discovery.unwrap_or_else(|| discovery_url(url));
+        Ok(Source::Network { discovery, fetcher })
+    }
+
+    /// All keys as they stand.
+    pub(crate) fn ring(&self) -> Keyring {
+        lock(&self.ring).clone()
+    }
+
+    /// A token named an unknown key: fetches, if the rules allow it now, and waits for a fetch that
+    /// is already under way.
+    pub(crate) async fn wanted(self: &Arc<Self>, url: &str) {
+        let (due, in_flight) = {
+            let mut ring = lock(&self.ring);
+            ring.handle(url, KeyEvent::UnknownKey, self.now());
+            let due = ring
+                .cache(url)
+                .is_some_and(|cache| cache.is_due(self.now()));
+            let in_flight = ring
+                .cache(url)
+                .is_some_and(gateway_identity::KeyCache::is_in_flight);
+            (due, in_flight)
+        };
+        if due {
+            self.fetch(url).await;
+        } else if in_flight {
+            let settled = self.settled.notified();
+            // The fetch ends within its own deadline, successful or not.
+            if tokio::time::timeout(CALL_DEADLINE, settled).await.is_err() {
+                tracing::debug!(issuer.url = url, "fetch under way did not end in time");
+            }
+        }
+    }
+
+    /// Fetches what is due, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            let due: Vec<String> = lock(&self.ring)
+                .due(self.now())
+                .map(str::to_owned)
+                .collect();
+            for url in due {
+                let this = Arc::clone(&self);
+                // Each issuer on its own: a slow one does not keep the others waiting.
+                tokio::spawn(async move { this.fetch(&url).await });
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    async fn fetch(&self, url: &str) {
+        let Some((name, source)) = lock(&self.sources).get(url).cloned() else {
+            return;
+        };
+        lock(&self.ring).handle(url, KeyEvent::Started, self.now());
+        let fetched = match &source {
+            Source::Network { discovery, fetcher } => from_network(url, discovery, fetcher).await,
+            Source::File(path) => from_file(path).await,
+            Source::Review => Err("tokens of this issuer are reviewed by a cluster".to_owned()),
+        };
+        let issuer = self.metrics.for_issuer(&name, Instant::now());
+        let check = Check::Keys(name.clone());
+        match fetched {
+            Ok(keys) => {
+                for skipped in keys.skipped() {
+                    tracing::warn!(issuer = name, key = ?skipped, "key not usable");
+                }
+                issuer.fetched(Instant::now());
+                self.readiness.set(&check, Ok(()));
+                lock(&self.ring).handle(url, KeyEvent::Fetched(Arc::new(keys)), self.now());
+                self.changed.notify_one();
+            }
+            Err(why) => {
+                tracing::warn!(issuer = name, why, "keys not fetched");
+                issuer.failed();
+                lock(&self.ring).handle(url, KeyEvent::Failed, self.now());
+                let trusted = lock(&self.ring).trusted(url, self.now()).is_some();
+                if !trusted {
+                    self.readiness.set(&check, Err(why));
+                    self.changed.notify_one();
+                }
+            }
+        }
+        self.settled.notify_waiters();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while a lock is held; were it so, the value is still whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn from_network(issuer: &str, discovery: &str, fetcher: &Fetcher) -> Result<KeySet, String> {
+    let document = get(fetcher, discovery, DISCOVERY_BYTES_MAX).await?;
+    let document = Discovery::parse(&document, issuer).map_err(|fault| fault.to_string())?;
+    let keys = get(fetcher, &document.jwks_uri, JWKS_BYTES_MAX).await?;
+    KeySet::parse(&keys).map_err(|fault| fault.to_string())
+}
+
+async fn from_file(path: &PathBuf) -> Result<KeySet, String> {
+    let bytes = tokio::fs::read(path)
+        .await
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    KeySet::parse(&bytes).map_err(|fault| fault.to_string())
+}
+
+async fn get(fetcher: &Fetcher, url: &str, answer_bytes_max: usize) -> Result<Bytes, String> {
+    let uri: Uri = url
+        .parse()
+        .map_err(|error| format!("`{url}` is not a URL: {error}"))?;
+    let call = Call {
+        method: Method::GET,
+        uri,
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        answer_bytes_max,
+        deadline: CALL_DEADLINE,
+    };
+    let (status, body) = fetcher
+        .call(call)
+        .await
+        .map_err(|fault| fault.to_string())?;
+    if status != http::StatusCode::OK {
+        return Err(format!("`{url}` answered {status}"));
+    }
+    Ok(body)
+}

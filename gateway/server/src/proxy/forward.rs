@@ -1,0 +1,236 @@
+//! The gateway's own way upstream for judged bodies.
+//!
+//! Pingora's proxy keeps at most 64 KiB of a body that was read before the upstream is chosen (T2)
+//! and hangs on some errors (T3). A judged body is small and whole, so it is sent here, exactly
+//! once: there is no retry.
+
+use bytes::{Bytes, BytesMut};
+use gateway_exchange::{Answered, Carriage, Exchange, UpstreamFailure, UpstreamRequest};
+use http::{StatusCode, Version, header};
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_error::{ErrorType, OrErr, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::hooks::respond;
+use crate::state::{State, UpstreamCluster};
+
+/// BOUND: a self-subject review's answer; a rules review of a large cluster is some 100 KiB.
+const REVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The head that goes upstream: judged values, the configured authority, the gateway's credential.
+pub(super) fn upstream_head(
+    request: &UpstreamRequest,
+    upstream: &UpstreamCluster,
+    version: Version,
+) -> Result<RequestHeader> {
+    let size = request.headers.len() + 3;
+    let mut head = RequestHeader::build(
+        request.method.clone(),
+        request.target.as_bytes(),
+        Some(size),
+    )?;
+    head.set_version(version);
+    if version == Version::HTTP_2 {
+        let uri = http::Uri::builder()
+            .scheme("https")
+            .authority(upstream.peers.authority.as_str())
+            .path_and_query(request.target.as_str())
+            .build()
+            .or_err(ErrorType::InternalError, "upstream URI")?;
+        head.set_uri(uri);
+    } else {
+        head.insert_header(header::HOST, upstream.peers.authority.as_str())?;
+    }
+    for (name, value) in &request.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    if let Some(bearer) = upstream.bearer() {
+        head.insert_header(header::AUTHORIZATION, bearer)?;
+    }
+    Ok(head)
+}
+
+/// Puts the judged answer head in place of upstream's, framing excepted.
+pub(super) fn rewrite_response(head: &mut ResponseHeader, answered: &Answered) -> Result<()> {
+    let upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let names: Vec<_> = head.headers.keys().cloned().collect();
+    for name in names {
+        let framing = name == header::CONTENT_LENGTH
+            || name == header::TRANSFER_ENCODING
+            || (upgrade && (name == header::CONNECTION || name == header::UPGRADE));
+        if !framing {
+            head.remove_header(&name);
+        }
+    }
+    for (name, value) in &answered.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}
+
+/// Sends one judged request and relays its answer.
+pub(super) async fn send(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    request: &UpstreamRequest,
+    state: &State,
+) -> Result<()> {
+    let body = match &request.carriage {
+        Carriage::Write(body) | Carriage::Review(body) => body.clone(),
+        Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => Bytes::new(),
+    };
+    let Some(upstream) = state.upstream(&request.cluster) else {
+        let refusal = exchange.upstream_failed(UpstreamFailure::NotReached);
+        return respond(session, refusal, state).await;
+    };
+    let connected = state
+        .connector
+        .get_http_session(&upstream.peers.plain)
+        .await;
+    let (mut client, _reused) = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            tracing::warn!(exchange.id = exchange.id(), %error, "upstream not reached");
+            let refusal = exchange.upstream_failed(UpstreamFailure::NotReached);
+            return respond(session, refusal, state).await;
+        }
+    };
+    client.set_read_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
+    if let Err(error) = write_request(&mut client, request, &upstream, body).await {
+        tracing::warn!(exchange.id = exchange.id(), %error, "upstream broke while it was written to");
+        client.shutdown().await;
+        // Some bytes may have arrived, so this is "may have happened" (K-9.12).
+        let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
+        return respond(session, refusal, state).await;
+    }
+    let Some(head) = response_head(&client) else {
+        let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
+        return respond(session, refusal, state).await;
+    };
+    let whole = match request.carriage {
+        Carriage::Review(_) => review(session, exchange, &mut client, head, state).await?,
+        Carriage::Read | Carriage::Write(_) | Carriage::Upgrade | Carriage::Tunnel => {
+            relay(session, exchange, &mut client, head, state).await?
+        }
+    };
+    if whole {
+        release(client, &upstream, state).await;
+    } else {
+        client.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn write_request(
+    client: &mut HttpSession,
+    request: &UpstreamRequest,
+    upstream: &UpstreamCluster,
+    body: Bytes,
+) -> Result<()> {
+    let version = if client.as_http2().is_some() {
+        Version::HTTP_2
+    } else {
+        Version::HTTP_11
+    };
+    let mut head = upstream_head(request, upstream, version)?;
+    head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    client.write_request_header(Box::new(head)).await?;
+    if !body.is_empty() {
+        client.write_request_body(body, true).await?;
+    }
+    client.finish_request_body().await?;
+    client.read_response_header().await?;
+    // Informational answers are not the answer.
+    while client
+        .response_header()
+        .is_some_and(|head| head.status.is_informational())
+    {
+        client.read_response_header().await?;
+    }
+    Ok(())
+}
+
+fn response_head(client: &HttpSession) -> Option<ResponseHeader> {
+    client.response_header().cloned()
+}
+
+async fn relay(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    client: &mut HttpSession,
+    mut head: ResponseHeader,
+    state: &State,
+) -> Result<bool> {
+    let answered = exchange.response_head(head.status, &head.headers, state.clock.micros());
+    rewrite_response(&mut head, &answered)?;
+    if let Some(event) = answered.event {
+        state.submit(&event);
+    }
+    frame(&mut head, session.req_header().version)?;
+    let written = session.write_response_header(Box::new(head), false).await;
+    written.map_err(|error| error.into_down())?;
+    loop {
+        let chunk = client
+            .read_response_body()
+            .await
+            .map_err(|error| error.into_up())?;
+        let end = chunk.is_none();
+        let written = session.write_response_body(chunk, end).await;
+        written.map_err(|error| error.into_down())?;
+        if end {
+            return Ok(true);
+        }
+    }
+}
+
+/// The framing of the downstream hop: upstream's coding was taken off when its body was read, and
+/// pingora writes a head only in the version of its own connection.
+fn frame(head: &mut ResponseHeader, downstream: Version) -> Result<()> {
+    if downstream == Version::HTTP_2 {
+        head.set_version(Version::HTTP_2);
+        return Ok(());
+    }
+    head.set_version(Version::HTTP_11);
+    let bodiless = matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if !bodiless && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(())
+}
+
+async fn review(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    client: &mut HttpSession,
+    head: ResponseHeader,
+    state: &State,
+) -> Result<bool> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = client.read_response_body().await? {
+        if body.len() + chunk.len() > REVIEW_BYTES_MAX {
+            let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
+            respond(session, refusal, state).await?;
+            return Ok(false);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let now = state.clock.micros();
+    let refusal = exchange.review_answer(head.status, &head.headers, body.freeze(), now);
+    respond(session, refusal, state).await?;
+    Ok(true)
+}
+
+async fn release(client: HttpSession, upstream: &UpstreamCluster, state: &State) {
+    let mut client = client;
+    if let HttpSession::H1(h1) = &mut client {
+        h1.respect_keepalive();
+    }
+    state
+        .connector
+        .release_http_session(client, &upstream.peers.plain, None)
+        .await;
+}

@@ -1,0 +1,136 @@
+//! What the cluster serves: whether a resource is namespaced (K-11.5). Built-in kinds need no
+//! question; others are asked for once and kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_kubeapi::Scope;
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use serde::Deserialize;
+
+use super::CredentialSource;
+use crate::fetch::{Call, Fetcher};
+
+/// BOUND: one group version's resource list.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// BOUND: a request for an unknown resource waits this long for discovery, then is judged with
+/// unknown scope, which is the stricter reading.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Asks one cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Discovery {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) authority: String,
+    pub(crate) credential: CredentialSource,
+}
+
+#[derive(Deserialize)]
+struct ApiResourceList {
+    #[serde(default)]
+    resources: Vec<ApiResource>,
+}
+
+#[derive(Deserialize)]
+struct ApiResource {
+    name: String,
+    namespaced: bool,
+}
+
+impl Discovery {
+    /// Every resource of one group version with its scope, as the gateway itself sees it.
+    pub(crate) async fn scopes(
+        &self,
+        group: &str,
+        version: &str,
+    ) -> Result<Vec<(String, Scope)>, String> {
+        let path = if group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        };
+        let (status, body) = self.get(&path).await?;
+        match status.as_u16() {
+            200 => {}
+            404 => return Ok(Vec::new()),
+            code => return Err(format!("discovery of {path} answered {code}")),
+        }
+        let list: ApiResourceList = serde_json::from_slice(&body)
+            .map_err(|error| format!("discovery of {path} is not an APIResourceList: {error}"))?;
+        Ok(list
+            .resources
+            .into_iter()
+            .filter(|resource| !resource.name.contains('/'))
+            .map(|resource| {
+                let scope = if resource.namespaced {
+                    Scope::Namespaced
+                } else {
+                    Scope::Cluster
+                };
+                (resource.name, scope)
+            })
+            .collect())
+    }
+
+    /// True if the API server answers at all.
+    pub(crate) async fn reachable(&self) -> Result<(), String> {
+        self.get("/version").await.map(|_answer| ())
+    }
+
+    /// Sends a `TokenReview` with the gateway's own credential.
+    pub(crate) async fn review_token(
+        &self,
+        body: Bytes,
+    ) -> Result<(http::StatusCode, Bytes), String> {
+        let mut headers = self.headers();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        self.call(
+            Method::POST,
+            "/apis/authentication.k8s.io/v1/tokenreviews",
+            headers,
+            body,
+        )
+        .await
+    }
+
+    async fn get(&self, path: &str) -> Result<(http::StatusCode, Bytes), String> {
+        self.call(Method::GET, path, self.headers(), Bytes::new())
+            .await
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(bearer) = self.credential.bearer() {
+            headers.insert(header::AUTHORIZATION, bearer);
+        }
+        headers
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(http::StatusCode, Bytes), String> {
+        let uri: Uri = format!("https://{}{path}", self.authority)
+            .parse()
+            .map_err(|error| format!("upstream address: {error}"))?;
+        let call = Call {
+            method,
+            uri,
+            headers,
+            body,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+            deadline: DEADLINE,
+        };
+        self.fetcher
+            .call(call)
+            .await
+            .map_err(|fault| fault.to_string())
+    }
+}

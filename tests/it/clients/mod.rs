@@ -1,0 +1,24 @@
+//! Clients as they are released, through the gateway.
+
+mod kubectl;
+mod libraries;
+mod normal;
+mod rust;
+mod sessions;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use gateway_tests::repository;
+
+/// Runs an installer of `tests/clients`, which prints where the program is. It fails where the
+/// client cannot be had: these tests never skip.
+fn installed(installer: &str) -> PathBuf {
+    let output = Command::new(repository().join("tests/clients").join(installer))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the installer runs");
+    assert!(output.status.success(), "tests/clients/{installer} failed");
+    let text = String::from_utf8(output.stdout).expect("a path");
+    PathBuf::from(text.trim())
+}
