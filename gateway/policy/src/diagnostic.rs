@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::Location;
+use crate::source::lex::is_treacherous;
 
 mod catalogue;
 mod render;
@@ -117,7 +118,7 @@ impl Finding {
         Self {
             code,
             level,
-            message: message.into(),
+            message: visible(&message.into()),
             location,
             label: None,
             others: Vec::new(),
@@ -128,14 +129,14 @@ impl Finding {
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(visible(&help.into()));
         self
     }
 
     /// Writes a text at the place itself.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(visible(&label.into()));
         self
     }
 
@@ -144,10 +145,24 @@ impl Finding {
     pub fn also(mut self, location: Location, text: impl Into<String>) -> Self {
         self.others.push(Label {
             location,
-            text: text.into(),
+            text: visible(&text.into()),
         });
         self
     }
+}
+
+/// A text that quotes names from files, with what moves a cursor or hides in it written as an
+/// escape: a name may be written with escapes of its own.
+fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || is_treacherous(character) {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// All findings of one run.

@@ -67,7 +67,7 @@ fn decodes_or_says_why(files: &Files) {
         let hostile = |c: char| c.is_control() && c != '\n';
         assert!(
             !text.contains(hostile),
-            "a finding carries control characters"
+            "a finding carries control characters: {text:?}"
         );
     }
     // Their writers escape everything; only the absence of a panic is of interest.
@@ -93,7 +93,11 @@ fn formats_or_refuses(path: &str, text: &[u8]) {
             parse_text(path, text, &mut own);
             assert!(!own.is_empty(), "a text was refused by the formatter alone");
         }
-        Err(FormatFault::Changed) => assert!(!text.is_empty() && false_positive(path, text)),
+        Err(FormatFault::Changed) => assert!(
+            !text.is_empty() && false_positive(path, text),
+            "no canonical form: {}",
+            String::from_utf8_lossy(text)
+        ),
     }
 }
 

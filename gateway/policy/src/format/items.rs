@@ -228,6 +228,10 @@ impl Reader<'_> {
 
     fn written(&mut self) -> Written {
         let quoted = self.peek() == Some(TokenKind::Text);
+        if !quoted && self.peek() != Some(TokenKind::Word) {
+            // The parser lets a mark stand alone on a line that is taken away.
+            return Written::Literal(String::new());
+        }
         let text = self.take();
         if !quoted {
             let literal = text.starts_with('#')

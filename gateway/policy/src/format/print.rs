@@ -2,6 +2,7 @@
 
 use super::items::{Entry, Item, Line, Written};
 use crate::shape::{Kind, Layout, Shape, find};
+use crate::source::lex::is_treacherous;
 
 /// Columns up to which a block stays on one line.
 const FLAT_COLUMNS: usize = 100;
@@ -140,7 +141,10 @@ fn flat_block(items: &[Item], shapes: &'static [Shape]) -> Option<String> {
 
 fn flat_line(line: &Line, shapes: &'static [Shape]) -> Option<String> {
     let shape = find(shapes, &line.word);
-    if line.trailing.is_some() || shape.is_some_and(|shape| shape.layout == Layout::Tall) {
+    if line.taken_away
+        || line.trailing.is_some()
+        || shape.is_some_and(|shape| shape.layout == Layout::Tall)
+    {
         return None;
     }
     let head = head(line, shape);
@@ -255,7 +259,8 @@ fn is_identifier(text: &str) -> bool {
 
 /// Expressions with backslashes are easier to read raw.
 fn quoted(text: &str) -> String {
-    let raw = text.contains(['\\', '"']) && !text.contains('\n') && !text.contains("\"#");
+    let hidden = |c: char| c == '\n' || is_treacherous(c);
+    let raw = text.contains(['\\', '"']) && !text.contains(hidden) && !text.contains("\"#");
     if raw && !text.starts_with('"') {
         return format!("#\"{text}\"#");
     }
@@ -266,6 +271,7 @@ fn quoted(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
+            hidden if is_treacherous(hidden) => out.extend(hidden.escape_unicode()),
             plain => out.push(plain),
         }
     }

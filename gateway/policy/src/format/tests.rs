@@ -74,6 +74,29 @@ fn turns_crlf_into_lf() {
     check("a.kdl", "a\r\n/* b\r\nc */\r\n", "a\n/* b\nc */\n");
 }
 
+/// The line break behind such a mark was taken for its value and printed with it.
+#[test]
+fn a_mark_without_a_value_on_a_line_taken_away_takes_nothing() {
+    let text = "/- deny(re)\ndefaults { owner \"a\" }\n";
+    let printed = formatted("rules/a.kdl", text);
+    assert_eq!(formatted("rules/a.kdl", &printed), printed);
+    assert!(printed.starts_with("/- deny (re)\ndefaults"), "{printed}");
+}
+
+/// `/- x;` on one line with what follows is not KDL.
+#[test]
+fn a_line_taken_away_stays_on_a_line_of_its_own() {
+    let text = "deny \"x\" {/- deny\n who\n}\n";
+    check("sets.kdl", text, "deny \"x\" {\n    /- deny\n    who\n}\n");
+}
+
+/// Its escape was printed as the character itself, which no file may hold.
+#[test]
+fn hidden_characters_stay_escapes() {
+    let text = "/- \"\\u{202E}\"\n";
+    check("rules/a.kdl", text, "/- \"\\u{202e}\"\n");
+}
+
 #[test]
 fn refuses_what_cannot_be_read() {
     let fault = format("a.kdl", b"a \"b").unwrap_err();

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -80,6 +80,8 @@ pub struct AuditLog {
 struct Shared {
     entries: SyncSender<Entry>,
     controls: mpsc::Sender<Control>,
+    /// The writer lets events gather for a while; whoever waits for one wakes it.
+    writer: Thread,
     room: Arc<Semaphore>,
     failed: Arc<Failed>,
     on_failure: OnFailure,
@@ -138,6 +140,7 @@ impl AuditLog {
         let shared = Shared {
             entries,
             controls,
+            writer: thread.thread().clone(),
             room: Arc::new(Semaphore::new(ADMITTED_COUNT_MAX)),
             failed,
             on_failure: settings.on_failure,
@@ -162,6 +165,7 @@ impl AuditLog {
         let permit = self.wait_for_room().await?;
         let (stored, outcome) = oneshot::channel();
         self.put(Entry::durable(event.encode()?, permit, stored))?;
+        self.shared.writer.unpark();
         match tokio::time::timeout(SYNC_WAIT, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(why))) => Err(AuditFault::Unwritable {
@@ -239,6 +243,9 @@ impl AuditLog {
     }
 
     async fn wait_for_room(&self) -> Result<OwnedSemaphorePermit, AuditFault> {
+        if let Ok(permit) = Arc::clone(&self.shared.room).try_acquire_owned() {
+            return Ok(permit);
+        }
         let room = Arc::clone(&self.shared.room).acquire_owned();
         match tokio::time::timeout(ROOM_WAIT, room).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -274,6 +281,7 @@ impl AuditLog {
             Ok(()) | Err(AuditFault::Busy) => {}
             Err(fault) => return Err(fault),
         }
+        self.shared.writer.unpark();
         match tokio::time::timeout(wait, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(fault))) => Err(AuditFault::Unwritable {

@@ -91,6 +91,7 @@ fn start_patient() -> Fixture {
         Pace {
             retry: NEVER,
             sync: NEVER,
+            gather: Duration::ZERO,
         },
     )
 }
@@ -210,6 +211,7 @@ async fn a_read_waits_for_no_disk_but_is_synced_soon() {
         Pace {
             retry: NEVER,
             sync: Duration::ZERO,
+            gather: Duration::ZERO,
         },
     );
     fixture.log.submit(&event("read")).await.unwrap();
@@ -221,6 +223,32 @@ async fn a_read_waits_for_no_disk_but_is_synced_soon() {
     assert_eq!(fixture.call().await, synced(&["write"]));
     fixture.say(Ok(()));
     assert_eq!(waiting.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn reads_gather_until_a_write_comes() {
+    let mut fixture = start(
+        OnFailure::DenyWrites,
+        Pace {
+            retry: NEVER,
+            sync: NEVER,
+            gather: NEVER,
+        },
+    );
+    fixture.log.submit(&event("read")).await.unwrap();
+    fixture.log.submit_terminal(&event("end"));
+    let waiting = fixture.durable("write");
+    assert_eq!(fixture.call().await, synced(&["read", "end", "write"]));
+    fixture.say(Ok(()));
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+    // Nor does an order wait for more.
+    fixture.log.submit(&event("late")).await.unwrap();
+    let closing = tokio::spawn(fixture.writer.close());
+    for expected in [written(&["late"]), synced(&[])] {
+        assert_eq!(fixture.calls.recv().await, Some(expected));
+        fixture.words.send(Ok(())).unwrap();
+    }
+    assert_eq!(closing.await.unwrap(), Ok(()));
 }
 
 #[tokio::test]
@@ -263,6 +291,7 @@ async fn tries_again_by_itself() {
         Pace {
             retry: Duration::ZERO,
             sync: NEVER,
+            gather: Duration::ZERO,
         },
     );
     fixture.fail().await;
@@ -298,6 +327,7 @@ async fn refuses_reads_too_if_told_so() {
         Pace {
             retry: NEVER,
             sync: NEVER,
+            gather: Duration::ZERO,
         },
     );
     fixture.fail().await;

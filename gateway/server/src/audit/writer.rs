@@ -82,6 +82,9 @@ pub(super) struct Pace {
     pub(super) retry: Duration,
     /// Until events nobody waits for are synced too.
     pub(super) sync: Duration,
+    /// How long events nobody waits for gather before they are written. A wake-up for each costs
+    /// more than everything else that is done for it; an event somebody waits for ends the wait.
+    pub(super) gather: Duration,
 }
 
 impl Default for Pace {
@@ -89,6 +92,7 @@ impl Default for Pace {
         Self {
             retry: Duration::from_secs(1),
             sync: Duration::from_secs(1),
+            gather: Duration::from_millis(5),
         }
     }
 }
@@ -112,6 +116,8 @@ struct Batch {
     count: u64,
     waiters: Vec<oneshot::Sender<Stored>>,
     permits: Vec<OwnedSemaphorePermit>,
+    /// Somebody waits for an event of it, or for an order.
+    is_urgent: bool,
 }
 
 impl Writer {
@@ -166,19 +172,22 @@ impl Writer {
                 None => self.queue.recv().or(Err(RecvTimeoutError::Disconnected)),
             };
             match received {
-                Ok(Entry::Wake) => {
-                    self.report.metrics.queue_length.dec();
-                    break;
-                }
                 Ok(entry) => self.take(entry),
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
-            if !self.report.has_failed() {
+            if self.batch.is_urgent || !self.report.has_failed() {
                 break;
             }
         }
         self.take_waiting();
+        let has_time = self.batch.count > 0 && !self.batch.is_urgent;
+        if has_time && !self.report.has_failed() {
+            // Ended early by `unpark`, when an event that somebody waits for is in the queue.
+            std::thread::park_timeout(self.pace.gather);
+            self.take_waiting();
+        }
+        self.batch.is_urgent = false;
         true
     }
 
@@ -214,8 +223,10 @@ impl Writer {
             permit,
         } = entry
         else {
+            self.batch.is_urgent = true;
             return;
         };
+        self.batch.is_urgent |= waiter.is_some();
         if self.report.has_failed() && self.batch.lines.len() + line.len() > KEPT_BYTES_MAX {
             self.report.metrics.lost.inc();
             refuse(waiter, &self.report);

@@ -97,13 +97,17 @@ pub(super) async fn send(
         }
     };
     client.set_read_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
-    if let Err(error) = write_request(&mut client, request, &upstream, body).await {
-        tracing::warn!(exchange.id = exchange.id(), %error, "upstream broke while it was written to");
-        client.shutdown().await;
-        // Some bytes may have arrived, so this is "may have happened" (K-9.12).
-        let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
-        return respond(session, refusal, state).await;
-    }
+    client.set_write_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
+    let written = match write_request(&mut client, request, &upstream, body).await {
+        Ok(written) => written,
+        Err(error) => {
+            tracing::warn!(exchange.id = exchange.id(), %error, "upstream broke while it was written to");
+            client.shutdown().await;
+            // Some bytes may have arrived, so this is "may have happened" (K-9.12).
+            let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
+            return respond(session, refusal, state).await;
+        }
+    };
     let Some(head) = response_head(&client) else {
         let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
         return respond(session, refusal, state).await;
@@ -114,7 +118,7 @@ pub(super) async fn send(
             relay(session, exchange, &mut client, head, state).await?
         }
     };
-    if whole {
+    if whole && written == Written::Whole {
         release(client, &upstream, state).await;
     } else {
         client.shutdown().await;
@@ -122,12 +126,23 @@ pub(super) async fn send(
     Ok(())
 }
 
+/// How much of the request upstream took before it answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Whole,
+    /// Upstream answered and closed its side first: nothing more may be sent on this connection.
+    Part,
+}
+
+/// Sends the request and reads the answer's head. An API server may refuse before it has read the
+/// body, and then takes no more of it (RFC 9110 §7.5, RFC 9113 §8.1): that answer counts, so a
+/// failed write is the outcome only where no answer came.
 async fn write_request(
     client: &mut HttpSession,
     request: &UpstreamRequest,
     upstream: &UpstreamCluster,
     body: Bytes,
-) -> Result<()> {
+) -> Result<Written> {
     let version = if client.as_http2().is_some() {
         Version::HTTP_2
     } else {
@@ -136,10 +151,23 @@ async fn write_request(
     let mut head = upstream_head(request, upstream, version)?;
     head.insert_header(header::CONTENT_LENGTH, body.len())?;
     client.write_request_header(Box::new(head)).await?;
+    let written = write_body(client, body).await;
+    let answered = read_head(client).await;
+    match (written, answered) {
+        (Ok(()), Ok(())) => Ok(Written::Whole),
+        (Err(_), Ok(())) => Ok(Written::Part),
+        (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+    }
+}
+
+async fn write_body(client: &mut HttpSession, body: Bytes) -> Result<()> {
     if !body.is_empty() {
         client.write_request_body(body, true).await?;
     }
-    client.finish_request_body().await?;
+    client.finish_request_body().await
+}
+
+async fn read_head(client: &mut HttpSession) -> Result<()> {
     client.read_response_header().await?;
     // Informational answers are not the answer.
     while client
