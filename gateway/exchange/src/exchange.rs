@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_audit::{Answer, Event, ResponseStatus, Stage};
-use gateway_identity::{
-    AuthenticationFault, Evidence, Moment, Outcome, Presented, Review, ReviewRequest,
-    WebSocketProtocols, authenticate,
-};
+use gateway_identity::{AuthenticationFault, Outcome, Review, ReviewRequest};
 use gateway_kubeapi::{
     AcceptPlan, BodyIdentity, Caller, Connection, ImpersonationHeaders, PatchForm, RequestFacts,
     RequestHeaders, RequestTarget, Scope, SystemNames, Verb, builtin_scope, check_before_send,
@@ -21,6 +18,7 @@ use jiff::Timestamp;
 
 use crate::admit::{self, Admission, Judging};
 use crate::content;
+use crate::credential::Credential;
 use crate::input::{Input, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
 use crate::output::{Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest};
@@ -75,9 +73,7 @@ struct Parsed {
     cluster: Arc<ClusterSnapshot>,
     method: Method,
     has_body: bool,
-    authorization: Vec<Vec<u8>>,
-    websocket_protocols: Vec<Vec<u8>>,
-    client_certificate: Option<Vec<u8>>,
+    credential: Arc<Credential>,
     asked_keys: bool,
 }
 
@@ -232,7 +228,7 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, head: RequestHead) -> Result<Parsed, Fault> {
+    fn parse(&mut self, mut head: RequestHead) -> Result<Parsed, Fault> {
         let headers = RequestHeaders::judge(&head.headers).map_err(Fault::Header)?;
         self.record.user_agent = headers.user_agent().map(str::to_owned);
         self.record.stated_reason = head
@@ -246,9 +242,7 @@ impl Exchange {
         let cluster = self.cluster(&head)?;
         self.record.cluster = Some(cluster.name.clone());
         Ok(Parsed {
-            authorization: lines(&head.headers, &header::AUTHORIZATION),
-            websocket_protocols: lines(&head.headers, &header::SEC_WEBSOCKET_PROTOCOL),
-            client_certificate: head.client_certificate,
+            credential: Arc::new(Credential::of(&mut head)),
             has_body: head.has_body,
             method: head.method,
             target,
@@ -294,27 +288,7 @@ impl Exchange {
     }
 
     fn authenticate(&mut self, mut parsed: Box<Parsed>, review: Option<&Review>, now: Now) -> Next {
-        let outcome = {
-            let authorization = slices(&parsed.authorization);
-            let protocols = slices(&parsed.websocket_protocols);
-            let protocols = WebSocketProtocols::parse(&protocols)
-                .map_err(|fault| Fault::Authentication(fault.into()))?;
-            let presented = Presented {
-                authorization: &authorization,
-                websocket_bearer: protocols.bearer,
-                client_certificate: parsed.client_certificate.as_deref(),
-            };
-            let evidence = Evidence {
-                keys: &self.snapshot.keys,
-                review,
-            };
-            let moment = Moment {
-                unix_seconds: now.micros / MICROS_PER_SECOND,
-                uptime: now.uptime,
-            };
-            authenticate(&self.snapshot.authenticator, evidence, &presented, moment)
-        };
-        match outcome {
+        match parsed.credential.prove(&self.snapshot, review, now) {
             Outcome::Proven(proof) => {
                 let until = proof.valid_until.saturating_mul(MICROS_PER_SECOND);
                 let caller = Arc::new(proof.caller);
@@ -374,12 +348,8 @@ impl Exchange {
         if let Some(scope) = scope_of(&self.snapshot, &request.parsed) {
             return self.read_or_decide(request, scope, now);
         }
-        let info = request.parsed.target.info();
-        let ask = Output::ResolveScope {
-            cluster: request.parsed.cluster.name.clone(),
-            group: info.group().to_owned(),
-            version: info.version().to_owned(),
-        };
+        let cluster = request.parsed.cluster.name.clone();
+        let ask = Output::ResolveScope { cluster };
         self.state = State::Scoping(Box::new(request));
         Ok(ask)
     }
@@ -726,20 +696,10 @@ fn long_running(
     Some(LongRunning {
         cluster: parsed.cluster.name.clone(),
         caller: Arc::clone(&known.caller),
+        credential: Arc::clone(&parsed.credential),
+        epoch: known.epoch,
         attributes: attributes.to_vec(),
         ends_at: admit::ends_at(&known.caller, &admission.obligations, now),
         kind,
     })
-}
-
-fn lines(headers: &HeaderMap, name: &HeaderName) -> Vec<Vec<u8>> {
-    headers
-        .get_all(name)
-        .iter()
-        .map(|value| value.as_bytes().to_vec())
-        .collect()
-}
-
-fn slices(lines: &[Vec<u8>]) -> Vec<&[u8]> {
-    lines.iter().map(Vec::as_slice).collect()
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use crate::exchange::{Closing, Exchange, UpstreamFailure};
 use crate::identities::{StaticIdentities, authenticator};
 use crate::input::{BodyFault, Input, Now, Protocol, RequestHead};
-use crate::output::{Carriage, EndCause, Output, UpstreamRequest};
+use crate::output::{Carriage, EndCause, LongRunning, Output, UpstreamRequest};
 use crate::snapshot::{ClusterSnapshot, Snapshot, still_allowed};
 
 const NOW: i64 = 1_795_000_000;
@@ -220,7 +220,7 @@ fn a_watch_ends_with_its_credential_or_its_limit_whichever_is_first() {
         long.ends_at,
         Some(((NOW + 600) * 1_000_000, EndCause::CredentialExpired))
     );
-    assert_eq!(still_allowed(&long, &snapshot(2), now().micros), None);
+    assert_eq!(still_allowed(&long, &snapshot(2), now()), None);
     let short = forwarded(
         head("GET", "/api/v1/namespaces/shop/pods?watch=1", "short"),
         b"",
@@ -236,25 +236,56 @@ fn a_watch_ends_with_its_credential_or_its_limit_whichever_is_first() {
     );
 }
 
+fn watch() -> LongRunning {
+    let target = "/api/v1/namespaces/shop/pods?watch=1";
+    forwarded(head("GET", target, "reader"), b"").long.unwrap()
+}
+
 #[test]
 fn a_newer_policy_that_does_not_know_the_cluster_ends_a_watch() {
-    let watch = forwarded(
-        head("GET", "/api/v1/namespaces/shop/pods?watch=1", "reader"),
-        b"",
-    );
+    let known = snapshot(2);
+    assert_eq!(still_allowed(&watch(), &known, now()), None);
     let gone = Snapshot {
-        epoch: 2,
+        clusters: BTreeMap::new(),
+        authenticator: Arc::clone(&known.authenticator),
+        keys: Arc::clone(&known.keys),
+        ..empty(2)
+    };
+    assert_eq!(
+        still_allowed(&watch(), &gone, now()),
+        Some(EndCause::PolicyChanged)
+    );
+}
+
+/// Streams of a withdrawn key or a removed issuer went on until the token's own end (K-3.10).
+#[test]
+fn a_watch_ends_when_nobody_vouches_for_its_credential_any_more() {
+    let known = snapshot(2);
+    let withdrawn = Snapshot {
+        clusters: known.clusters.clone(),
+        authenticator: Arc::clone(&known.authenticator),
+        ..empty(2)
+    };
+    let removed = Snapshot {
+        clusters: known.clusters.clone(),
+        keys: Arc::clone(&known.keys),
+        ..empty(2)
+    };
+    for snapshot in [withdrawn, removed] {
+        let cause = still_allowed(&watch(), &snapshot, now());
+        assert_eq!(cause, Some(EndCause::CredentialRevoked));
+    }
+}
+
+fn empty(epoch: u64) -> Snapshot {
+    Snapshot {
+        epoch,
         bundle_digest: String::new(),
         authenticator: Arc::default(),
         keys: Arc::default(),
         clusters: BTreeMap::new(),
         hosts: Arc::default(),
-    };
-    let long = watch.long.unwrap();
-    assert_eq!(
-        still_allowed(&long, &gone, now().micros),
-        Some(EndCause::PolicyChanged)
-    );
+    }
 }
 
 #[test]

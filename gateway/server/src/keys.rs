@@ -35,6 +35,15 @@ enum Source {
     Review,
 }
 
+/// What came of a wish for newer keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A fetch was made, with or without success.
+    Fetched,
+    /// The last one was too short a time ago.
+    TooSoon,
+}
+
 /// The keys of all issuers.
 pub(crate) struct Keys {
     ring: Mutex<Keyring>,
@@ -134,7 +143,9 @@ impl Keys {
 
     /// A token named an unknown key: fetches, if the rules allow it now, and waits for a fetch that
     /// is already under way.
-    pub(crate) async fn wanted(self: &Arc<Self>, url: &str) {
+    pub(crate) async fn wanted(self: &Arc<Self>, url: &str) -> Wanted {
+        // Listened for before the look, so that a fetch that ends in between is not missed.
+        let settled = self.settled.notified();
         let (due, in_flight) = {
             let mut ring = lock(&self.ring);
             ring.handle(url, KeyEvent::UnknownKey, self.now());
@@ -149,12 +160,14 @@ impl Keys {
         if due {
             self.fetch(url).await;
         } else if in_flight {
-            let settled = self.settled.notified();
             // The fetch ends within its own deadline, successful or not.
             if tokio::time::timeout(CALL_DEADLINE, settled).await.is_err() {
                 tracing::debug!(issuer.url = url, "fetch under way did not end in time");
             }
+        } else {
+            return Wanted::TooSoon;
         }
+        Wanted::Fetched
     }
 
     /// Fetches what is due, for ever.

@@ -164,8 +164,7 @@ impl Running {
             readiness: Arc::clone(&readiness),
             status: Arc::clone(&policy_status),
         };
-        let publisher = Publisher::new(&config, Arc::clone(&keys), Arc::clone(&live), clock, shown)
-            .map_err(|why| part("client certificates", why))?;
+        let publisher = Publisher::new(&config, Arc::clone(&keys), Arc::clone(&live), clock, shown);
         let snapshot = publisher.snapshot();
         publisher.look();
         let state = Arc::new(State {
@@ -227,6 +226,7 @@ impl Running {
         self.spawn(Arc::clone(keys).run());
         self.spawn(publisher.clone().follow_directory());
         self.spawn(publisher.clone().follow_keys());
+        self.spawn(publisher.clone().follow_time());
         for (name, upstream) in self.state.upstreams.iter() {
             self.spawn(upstream.credential.clone().follow());
             self.spawn(watch_reachability(
@@ -400,11 +400,8 @@ fn upstreams(
             identity: upstream.endpoint.client.clone(),
         };
         let fetcher = Fetcher::new(&tls).map_err(|fault| part(what(), fault))?;
-        let discovery = Discovery {
-            fetcher,
-            authority: upstream.endpoint.authority.clone(),
-            credential: credential.clone(),
-        };
+        let authority = upstream.endpoint.authority.clone();
+        let discovery = Discovery::new(fetcher, authority, credential.clone());
         readiness.expect(&Check::Upstream(name.clone()));
         let peers = Peers::new(&upstream.endpoint);
         found.insert(

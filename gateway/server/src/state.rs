@@ -101,16 +101,11 @@ impl State {
         }
     }
 
-    pub(crate) async fn resolve_scope(
-        &self,
-        cluster: &str,
-        group: &str,
-        version: &str,
-    ) -> Arc<Snapshot> {
+    pub(crate) async fn resolve_scope(&self, cluster: &str) -> Arc<Snapshot> {
         if let Some(upstream) = self.upstream(cluster) {
-            match upstream.discovery.scopes(group, version).await {
-                Ok(scopes) => self.publisher.learn_scopes(cluster, group, scopes),
-                Err(why) => tracing::warn!(k8s.cluster = cluster, why, "discovery failed"),
+            let tell = |scopes| self.publisher.learn_scopes(cluster, scopes);
+            if let Err(why) = upstream.discovery.refresh(tell).await {
+                tracing::warn!(k8s.cluster = cluster, why, "discovery failed");
             }
         }
         self.snapshot.load_full()

@@ -8,6 +8,7 @@ mod obligations;
 mod reload;
 mod reviews;
 mod routing;
+mod streams;
 mod upstream;
 
 use std::io::Result;

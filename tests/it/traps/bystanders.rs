@@ -117,3 +117,39 @@ fn resident_bytes(pid: u64) -> u64 {
         .expect("a number");
     kib * 1024
 }
+
+/// Requests for groups that nobody serves were asked for at the API server one by one, and each group
+/// was remembered for ever.
+#[test]
+fn made_up_resources_become_no_flood_of_questions() {
+    const DISCOVERY: &str = r#"{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","items":[{"metadata":{"name":"example.com"},"versions":[{"version":"v1","resources":[{"resource":"widgets","scope":"Namespaced"}]}]}]}"#;
+    let bench = Bench::new(Script::http1(|connection, log| {
+        while let Some(request) = read_request(connection)? {
+            let answer = if request.line.starts_with("GET /apis HTTP") {
+                DISCOVERY
+            } else {
+                "{}"
+            };
+            log.add(request);
+            write_answer(connection, "200 OK", answer)?;
+        }
+        Ok(())
+    }));
+    let ask = |group: &str| {
+        let target = format!("/apis/{group}/v1/namespaces/a/widgets/x");
+        let request = get(&target).token(&bench.token());
+        assert_eq!(bench.gateway.wire().ask(&request).status, 200, "{target}");
+    };
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let ask = &ask;
+            scope.spawn(move || ask(&format!("made-up-{number}.test.invalid")));
+        }
+    });
+    let questions = || bench.received("GET /apis HTTP").len();
+    // Whoever came while one was under way waits for the next, which may be let in a second later.
+    let asked = questions();
+    assert!((1..=5).contains(&asked), "{asked} questions for 40 groups");
+    ask("example.com");
+    assert_eq!(questions(), asked, "what is known is not asked for");
+}

@@ -95,11 +95,9 @@ impl ProxyHttp for Gateway {
                 Output::ReviewToken { issuer, body } => {
                     Input::Reviewed(self.state.review_token(&issuer, body).await)
                 }
-                Output::ResolveScope {
-                    cluster,
-                    group,
-                    version,
-                } => Input::Scope(self.state.resolve_scope(&cluster, &group, &version).await),
+                Output::ResolveScope { cluster } => {
+                    Input::Scope(self.state.resolve_scope(&cluster).await)
+                }
                 Output::ReadBody { bytes_max } => {
                     Input::Body(read_body(session, bytes_max, &self.state.body_budget).await)
                 }
@@ -289,6 +287,8 @@ impl Gateway {
             // An idle watch or session is quiet, not dead.
             session.set_read_timeout(None);
             ctx.listed = Some(live.list(long, &self.state));
+            // Once it is listed every later publish reviews it; one may have come before.
+            live.judge_by(&self.state);
         }
         match request.carriage {
             Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => {
