@@ -17,7 +17,7 @@ use crate::fetch::{Call, Fetcher};
 
 /// BOUND: one discovery document; that of a cluster with a thousand custom kinds has 2 MiB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// BOUND: one call.
+/// BOUND: one call; an API server that takes longer is as good as away.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// BOUND: a request for an unknown resource waits this long for discovery, then is judged with
 /// unknown scope, which is the stricter reading.
