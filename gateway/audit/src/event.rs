@@ -37,6 +37,12 @@ pub struct Event {
     request_uri: String,
     verb: String,
     user: User,
+    #[serde(
+        rename = "impersonatedUser",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    impersonated_user: Option<User>,
     #[serde(rename = "sourceIPs", default, skip_serializing_if = "Vec::is_empty")]
     source_ips: Vec<IpAddr>,
     #[serde(rename = "userAgent", default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +81,7 @@ impl Event {
                 .caller
                 .map(|caller| User::from(&caller.user))
                 .unwrap_or_default(),
+            impersonated_user: facts.impersonated.map(User::from),
             source_ips: facts.source_ips.to_vec(),
             user_agent: facts
                 .user_agent
@@ -115,6 +122,13 @@ impl Event {
     #[must_use]
     pub fn username(&self) -> &str {
         &self.user.username
+    }
+
+    /// The name of the user the caller asked to act as; empty if it asked for none.
+    #[must_use]
+    pub fn impersonated_username(&self) -> &str {
+        let user = self.impersonated_user.as_ref();
+        user.map_or("", |user| user.username.as_str())
     }
 
     /// The object, for resource requests.

@@ -53,7 +53,8 @@ fn agent_defaults() -> Caller {
     }
 }
 
-/// The three stages of an allowed exec, and the one of a refused request.
+/// The three stages of an allowed exec, the one of a refused request, and the one of a denied
+/// impersonation.
 fn examples() -> Vec<Event> {
     let caller = agent();
     let addresses = [IpAddr::from([192, 0, 2, 7]), "2001:db8::1".parse().unwrap()];
@@ -84,6 +85,7 @@ fn examples() -> Vec<Event> {
         received_at_micros: RECEIVED,
         object: Some(&object),
         caller: Some(&caller),
+        impersonated: None,
         ruling: Some(ruling),
         stated_reason: Some("look at the slow query, OPS-12"),
         response: None,
@@ -116,11 +118,34 @@ fn examples() -> Vec<Event> {
         response: Some(&unauthorized),
         ..Facts::default()
     };
+    let other = UserInfo {
+        username: "ana@harbour.example".to_owned(),
+        groups: vec!["people".to_owned()],
+        ..UserInfo::default()
+    };
+    let forbidden = ResponseStatus::failure(403, "Forbidden", "users \"ana@harbour.example\"");
+    let denied = Facts {
+        audit_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
+        decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
+        caller: Some(&caller),
+        impersonated: Some(&other),
+        ruling: Some(Ruling {
+            answer: Answer::Deny,
+            reason: "no-allow",
+            detail: Some("no rule allows impersonate on users"),
+            rules: &[],
+            shadow: &[],
+            bundle: Some("9f2c41d0"),
+        }),
+        response: Some(&forbidden),
+        ..refused
+    };
     vec![
         Event::new(Stage::RequestReceived, RECEIVED + 150, &received),
         Event::new(Stage::ResponseStarted, RECEIVED + 9_000, &started),
         Event::new(Stage::ResponseComplete, RECEIVED + 65_000_000, &complete),
         Event::new(Stage::ResponseComplete, RECEIVED + 90, &refused),
+        Event::new(Stage::ResponseComplete, RECEIVED + 120, &denied),
     ]
 }
 
@@ -142,10 +167,11 @@ fn documents_every_field_and_annotation() {
     for name in annotation::ALL {
         assert!(document.contains(&format!("| `{name}` |")), "{name}");
     }
-    let event: serde_json::Value =
-        serde_json::from_slice(&examples()[2].encode().unwrap()).unwrap();
-    for name in event.as_object().unwrap().keys() {
-        assert!(document.contains(&format!("| `{name}")), "{name}");
+    for event in &examples()[2..] {
+        let event: serde_json::Value = serde_json::from_slice(&event.encode().unwrap()).unwrap();
+        for name in event.as_object().unwrap().keys() {
+            assert!(document.contains(&format!("| `{name}")), "{name}");
+        }
     }
     for stage in [
         Stage::RequestReceived,
@@ -336,7 +362,8 @@ prop_compose! {
             audit_id: &text(id), decision_id: &text(verb), cluster: uid.as_deref(),
             request_uri: &text(uri), verb: &text(verb), source_ips: &[address],
             user_agent: user_agent.as_deref(), received_at_micros: received, object: object.as_ref(),
-            caller: name.is_some().then_some(&caller), ruling: detail.is_some().then_some(ruling),
+            caller: name.is_some().then_some(&caller),
+            impersonated: uid.is_some().then_some(&caller.user), ruling: detail.is_some().then_some(ruling),
             stated_reason: detail.as_deref(), response: Some(&response), ended_by: None,
         })
     }

@@ -370,6 +370,8 @@ impl Exchange {
 
     fn authenticated(&mut self, parsed: Box<Parsed>, known: Arc<KnownCaller>, now: Micros) -> Next {
         self.record.caller = Some(Arc::clone(&known.caller));
+        let wanted = parsed.headers.impersonation();
+        self.record.impersonated = wanted.map(|wanted| Box::new(admit::impersonated(wanted)));
         let request = Authenticated { parsed, known };
         if let Some(scope) = scope_of(&self.snapshot, &request.parsed) {
             return self.read_or_decide(request, scope, now);
@@ -526,13 +528,13 @@ impl Exchange {
             .headers
             .upstream(&parsed.target, AcceptPlan::Forward)
             .map_err(Fault::Header)?;
-        let wanted = parsed.headers.impersonation().map(admit::impersonated);
-        let system = match &wanted {
+        let wanted = self.record.impersonated.as_deref();
+        let system = match wanted {
             // Policy allowed each of these names by an `impersonate` decision.
             Some(_) => SystemNames::ServiceAccounts,
             None => admit::system_names(caller),
         };
-        let user = wanted.as_ref().unwrap_or(&caller.user);
+        let user = wanted.unwrap_or(&caller.user);
         let identity = ImpersonationHeaders::build(user, system)
             .map_err(|fault| Fault::Identity(fault.to_string()))?;
         identity.apply_to(&mut headers);

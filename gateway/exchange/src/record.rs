@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gateway_audit::{Answer, Event, Facts, ObjectRef, ResponseStatus, Ruling, Stage};
-use gateway_kubeapi::{Caller, RequestTarget, Verb};
+use gateway_kubeapi::{Caller, RequestTarget, UserInfo, Verb};
 
 use crate::input::Micros;
 
@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) user_agent: Option<String>,
     pub(crate) object: Option<ObjectRef>,
     pub(crate) caller: Option<Arc<Caller>>,
+    /// Whom the proven caller asks to act as: on every stage, denials included.
+    pub(crate) impersonated: Option<Box<UserInfo>>,
     pub(crate) answer: Option<Answer>,
     pub(crate) reason: &'static str,
     pub(crate) detail: Option<String>,
@@ -83,6 +85,7 @@ impl Record {
             received_at_micros: self.received_at,
             object: self.object.as_ref(),
             caller: self.caller.as_deref(),
+            impersonated: self.impersonated.as_deref(),
             ruling,
             stated_reason: self.stated_reason.as_deref(),
             response: self.response.as_ref(),

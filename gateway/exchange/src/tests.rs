@@ -37,6 +37,8 @@ const RULES: &str = r#"
 defaults { owner "platform" }
 allow "read-shop" { why "reads"; who { user "demo:reader" }; can read connect; on "pods" "pods/exec" "pods/log"; in "shop" }
 allow "write-shop" { why "writes"; who { user "demo:reader" }; can create patch; on "configmaps"; in "shop"; reason min=5 }
+allow "support" { why "reads"; who { user "demo:support" }; can read; on "pods"; in "shop" }
+allow "act-as" { why "support acts as others"; who { user "demo:support" }; can impersonate; on "users" "groups"; in "@cluster" }
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
 "#;
@@ -332,6 +334,47 @@ fn impersonation_is_judged_name_by_name_and_never_passed_on() {
         "system:admin",
     );
     check_refused(request, b"", 403, "impersonate");
+}
+
+/// An allowed `--as` left no trace: the events named the caller and not whom it acted as.
+#[test]
+fn every_event_names_whom_the_caller_acts_as_or_asked_to() {
+    let mut exchange = fresh();
+    let asked = with(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods?watch=1", "support"),
+            "impersonate-user",
+            "ana",
+        ),
+        "impersonate-group",
+        "people",
+    );
+    let asked = exchange.handle(Input::Head(Box::new(asked), None), now());
+    let Output::Record { event, .. } = asked else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(event.username(), "demo:support");
+    assert_eq!(event.impersonated_username(), "ana");
+    let Output::Forward(request) = exchange.handle(Input::Recorded(Ok(())), now()) else {
+        panic!("not forwarded")
+    };
+    assert_eq!(request.headers["impersonate-user"], "ana");
+    assert_eq!(request.headers["impersonate-group"], "people");
+    let answered = exchange.response_head(StatusCode::OK, &HeaderMap::new(), now().micros);
+    assert_eq!(answered.event.unwrap().impersonated_username(), "ana");
+    let closed = exchange.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(closed.impersonated_username(), "ana");
+
+    let mut denied = fresh();
+    let request = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    walk(
+        &mut denied,
+        with(request, "impersonate-user", "system:admin"),
+        b"",
+    );
+    let closed = denied.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(closed.username(), "demo:reader");
+    assert_eq!(closed.impersonated_username(), "system:admin");
 }
 
 #[test]
