@@ -1,5 +1,6 @@
 //! The event: the wire shape of `audit.k8s.io/v1` (K-10.1), made from [`Facts`].
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -167,6 +168,7 @@ fn annotations(facts: &Facts<'_>, masked_count: usize) -> BTreeMap<String, Strin
     if let Some(caller) = facts.caller {
         notes.put_caller(caller);
     }
+    notes.put_list(annotation::PRIOR_ACTORS, facts.prior_actors);
     if let Some(stated) = facts.stated_reason {
         notes.put(annotation::STATED_REASON, &prose(stated));
     }
@@ -190,7 +192,7 @@ impl Notes {
         }
     }
 
-    fn put_list(&mut self, name: &str, values: &[&str]) {
+    fn put_list(&mut self, name: &str, values: &[impl Borrow<str>]) {
         if !values.is_empty() {
             self.put(name, &values.join(","));
         }

@@ -85,6 +85,7 @@ fn examples() -> Vec<Event> {
         received_at_micros: RECEIVED,
         object: Some(&object),
         caller: Some(&caller),
+        prior_actors: &[],
         impersonated: None,
         ruling: Some(ruling),
         stated_reason: Some("look at the slow query, OPS-12"),
@@ -124,10 +125,12 @@ fn examples() -> Vec<Event> {
         ..UserInfo::default()
     };
     let forbidden = ResponseStatus::failure(403, "Forbidden", "users \"ana@harbour.example\"");
+    let actors = ["agent:planner".to_owned(), "agent:front-desk".to_owned()];
     let denied = Facts {
         audit_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
         decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
         caller: Some(&caller),
+        prior_actors: &actors,
         impersonated: Some(&other),
         ruling: Some(Ruling {
             answer: Answer::Deny,
@@ -229,6 +232,10 @@ fn reads_as_the_facts_said() {
         Some("ana@harbour.example")
     );
     assert_eq!(event.annotation(annotation::MASKED_URI), Some("1"));
+    assert_eq!(
+        events[4].annotation(annotation::PRIOR_ACTORS),
+        Some("agent:planner,agent:front-desk")
+    );
     let refused = events[3].response_status().unwrap();
     assert_eq!(refused.reason(), Some("Unauthorized"));
     assert_eq!(refused.message(), Some("the token has expired"));
@@ -363,7 +370,7 @@ prop_compose! {
             request_uri: &text(uri), verb: &text(verb), source_ips: &[address],
             user_agent: user_agent.as_deref(), received_at_micros: received, object: object.as_ref(),
             caller: name.is_some().then_some(&caller),
-            impersonated: uid.is_some().then_some(&caller.user), ruling: detail.is_some().then_some(ruling),
+            prior_actors: &[], impersonated: uid.is_some().then_some(&caller.user), ruling: detail.is_some().then_some(ruling),
             stated_reason: detail.as_deref(), response: Some(&response), ended_by: None,
         })
     }

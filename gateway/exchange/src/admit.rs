@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gateway_identity::Proof;
 use gateway_kubeapi::{
     Attributes, Caller, Impersonation, NameScope, NamespaceScope, ResourceId, Status, SystemNames,
     Target, UserInfo, Verb,
@@ -10,7 +11,7 @@ use gateway_policy::decide::{Obligations, Reason, Verdict};
 use gateway_policy::identify::IdentityRules;
 use jiff::Timestamp;
 
-use crate::input::Micros;
+use crate::input::{MICROS_PER_SECOND, Micros};
 use crate::known::KnownCaller;
 use crate::snapshot::ClusterSnapshot;
 
@@ -213,14 +214,14 @@ pub(crate) fn ends_at(
     use crate::output::EndCause;
     let credential = caller.expires_at.map(|seconds| {
         (
-            seconds.saturating_mul(1_000_000),
+            seconds.saturating_mul(MICROS_PER_SECOND),
             EndCause::CredentialExpired,
         )
     });
     let limit = obligations.session_limit_seconds.map(|seconds| {
         let micros = i64::try_from(seconds)
             .unwrap_or(i64::MAX)
-            .saturating_mul(1_000_000);
+            .saturating_mul(MICROS_PER_SECOND);
         (now.saturating_add(micros), EndCause::SessionLimit)
     });
     match (credential, limit) {
@@ -234,11 +235,8 @@ pub(crate) fn ends_at(
 }
 
 /// The rules that concern a caller, on every cluster of the snapshot.
-pub(crate) fn known(
-    caller: Arc<Caller>,
-    snapshot: &crate::snapshot::Snapshot,
-    valid_until: Micros,
-) -> KnownCaller {
+pub(crate) fn known(proof: Proof, snapshot: &crate::snapshot::Snapshot) -> KnownCaller {
+    let caller = Arc::new(proof.caller);
     let rules = snapshot
         .clusters
         .iter()
@@ -246,9 +244,10 @@ pub(crate) fn known(
         .collect();
     KnownCaller {
         caller,
+        prior_actors: proof.prior_actors,
         rules,
         epoch: snapshot.epoch,
-        valid_until,
+        valid_until: proof.valid_until.saturating_mul(MICROS_PER_SECOND),
     }
 }
 

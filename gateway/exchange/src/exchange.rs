@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::admit::{self, Admission, Judging};
 use crate::content;
-use crate::input::{Input, Micros, Now, Protocol, RequestHead};
+use crate::input::{Input, MICROS_PER_SECOND, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
 use crate::output::{Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest};
 use crate::record::Record;
@@ -30,7 +30,6 @@ use crate::response::{self, Answered};
 use crate::review::{self, SelfReview};
 use crate::snapshot::{ClusterSnapshot, Snapshot};
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
 /// BOUND: the API server's own limit of a request body (K-5.1).
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// The caller's own words for an obligation `reason`.
@@ -316,9 +315,7 @@ impl Exchange {
         };
         match outcome {
             Outcome::Proven(proof) => {
-                let until = proof.valid_until.saturating_mul(MICROS_PER_SECOND);
-                let caller = Arc::new(proof.caller);
-                let known = Arc::new(admit::known(caller, &self.snapshot, until));
+                let known = Arc::new(admit::known(*proof, &self.snapshot));
                 self.fresh = Some(Arc::clone(&known));
                 self.authenticated(parsed, known, now.micros)
             }
@@ -369,7 +366,7 @@ impl Exchange {
     }
 
     fn authenticated(&mut self, parsed: Box<Parsed>, known: Arc<KnownCaller>, now: Micros) -> Next {
-        self.record.caller = Some(Arc::clone(&known.caller));
+        self.record.known = Some(Arc::clone(&known));
         let wanted = parsed.headers.impersonation();
         self.record.impersonated = wanted.map(|wanted| Box::new(admit::impersonated(wanted)));
         let request = Authenticated { parsed, known };
@@ -648,10 +645,7 @@ impl Exchange {
             cluster: record.cluster.as_deref(),
             verb: &record.verb,
             policy_verb: record.policy_verb,
-            username: record
-                .caller
-                .as_ref()
-                .map(|caller| caller.user.username.as_str()),
+            username: record.caller().map(|caller| caller.user.username.as_str()),
             answer: record.answer,
             reason: record.reason,
             authentication_failure: record.authentication_failure,

@@ -12,6 +12,8 @@ use crate::snapshot::Snapshot;
 /// Microseconds since 1970.
 pub type Micros = i64;
 
+pub(crate) const MICROS_PER_SECOND: Micros = 1_000_000;
+
 /// An instant on both clocks: credentials and events go by the wall clock, the age of keys by one
 /// that never goes back.
 #[derive(Debug, Clone, Copy)]

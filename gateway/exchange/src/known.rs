@@ -15,6 +15,8 @@ use crate::input::Micros;
 pub struct KnownCaller {
     /// The caller.
     pub caller: Arc<Caller>,
+    /// User names of earlier actors of a delegated token, the latest first: for audit only.
+    pub prior_actors: Vec<String>,
     /// Rules by cluster.
     pub rules: BTreeMap<String, IdentityRules>,
     /// Void when the snapshot's epoch differs.

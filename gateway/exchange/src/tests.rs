@@ -31,6 +31,7 @@ issuer "agents" {
     max-token-age "1h"
     kind agent
     username claim="sub" prefix="demo:"
+    delegation claim="act" rule=agent
 }
 "#;
 const RULES: &str = r#"
@@ -81,13 +82,19 @@ fn key() -> MintKey {
     MintKey::test_es256(0)
 }
 
+fn claims(subject: &str, lifetime: i64) -> serde_json::Value {
+    serde_json::json!({
+        "iss": "https://issuer.test.invalid", "aud": "gateway", "sub": subject,
+        "iat": NOW, "exp": NOW + lifetime, "jti": "t1",
+    })
+}
+
 fn token(subject: &str, lifetime: i64) -> String {
-    let end = NOW + lifetime;
-    let claims = format!(
-        r#"{{"iss":"https://issuer.test.invalid","aud":"gateway","sub":"{subject}","iat":{NOW},"exp":{end},"jti":"t1"}}"#
-    );
-    let claims = serde_json::from_str(&claims).unwrap();
-    key().sign(&claims, &serde_json::json!({})).unwrap()
+    sign(&claims(subject, lifetime))
+}
+
+fn sign(claims: &serde_json::Value) -> String {
+    key().sign(claims, &serde_json::json!({})).unwrap()
 }
 
 fn head(method: &str, target: &str, subject: &str) -> RequestHead {
@@ -375,6 +382,25 @@ fn every_event_names_whom_the_caller_acts_as_or_asked_to() {
     let closed = denied.close(Closing::Completed, now().micros).unwrap();
     assert_eq!(closed.username(), "demo:reader");
     assert_eq!(closed.impersonated_username(), "system:admin");
+}
+
+/// The chain of earlier actors was read from the token and then dropped: no event named them.
+#[test]
+fn every_event_names_the_earlier_actors_of_a_delegated_token() {
+    let mut claims = claims("ana", 600);
+    claims["act"] = serde_json::json!({"sub": "reader", "act": {"sub": "planner"}});
+    let mut request = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", sign(&claims))).unwrap();
+    request.headers.insert("authorization", bearer);
+    let mut exchange = fresh();
+    let output = exchange.handle(Input::Head(Box::new(request), None), now());
+    let Output::Record { event, .. } = output else {
+        panic!("{output:?}")
+    };
+    assert_eq!(event.username(), "demo:reader");
+    let note = |name| event.annotation(name);
+    assert_eq!(note("countersign/acting-for"), Some("demo:ana"));
+    assert_eq!(note("countersign/prior-actors"), Some("demo:planner"));
 }
 
 #[test]
