@@ -54,7 +54,10 @@ impl Fault {
     pub(crate) fn verbal(&self) -> Verbal {
         match self {
             Self::Target(fault) => malformed(fault.http_status(), fault.to_string()),
-            Self::Header(fault) => malformed(fault.http_status(), fault.to_string()),
+            Self::Header(fault) => Verbal {
+                close: is_framing_in_doubt(fault),
+                ..malformed(fault.http_status(), fault.to_string())
+            },
             Self::Judge(fault) => malformed(StatusCode::BAD_REQUEST, fault.to_string()),
             Self::Content(fault) => malformed(fault.http_status(), fault.to_string()),
             Self::Body(fault) => body(*fault),
@@ -109,6 +112,24 @@ fn closing(text: &str) -> Verbal {
     Verbal {
         close: true,
         ..malformed(StatusCode::BAD_REQUEST, text.to_owned())
+    }
+}
+
+/// Where the next request begins depends on how these headers are read, and a reader before the
+/// gateway may have read them otherwise (K-1.23).
+fn is_framing_in_doubt(fault: &HeaderFault) -> bool {
+    match fault {
+        HeaderFault::ControlByte { .. }
+        | HeaderFault::LookAlike { .. }
+        | HeaderFault::Repeated { .. }
+        | HeaderFault::Framing { .. } => true,
+        HeaderFault::TooLarge
+        | HeaderFault::NotText { .. }
+        | HeaderFault::ContentEncoding { .. }
+        | HeaderFault::Upgrade { .. }
+        | HeaderFault::UpgradeElsewhere
+        | HeaderFault::WebSocketBearer { .. }
+        | HeaderFault::Impersonation { .. } => false,
     }
 }
 

@@ -323,6 +323,37 @@ fn refuses_what_two_parsers_could_read_differently() {
     check_refused(body, b"x", 400, "takes no body");
 }
 
+/// The connection stayed open after headers that make it doubtful where the next request begins.
+#[test]
+fn a_connection_is_not_used_again_after_headers_that_may_frame_it_otherwise() {
+    let get = || head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    for (title, request, expected) in [
+        (
+            "two lengths",
+            with(with(get(), "content-length", "0"), "content-length", "0"),
+            true,
+        ),
+        (
+            "an unknown coding",
+            with(get(), "transfer-encoding", "xchunked"),
+            true,
+        ),
+        ("a look-alike", with(get(), "content_length", "5"), true),
+        (
+            "an impersonation that says nothing",
+            with(get(), "impersonate-uid", "1"),
+            false,
+        ),
+    ] {
+        let output = walk(&mut fresh(), request, b"");
+        let Output::Refuse(refusal) = output else {
+            panic!("{title}: {output:?}")
+        };
+        assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{title}");
+        assert_eq!(refusal.close, expected, "{title}");
+    }
+}
+
 #[test]
 fn the_host_names_the_cluster_and_must_agree_with_the_handshake() {
     let mut unknown = head("GET", "/api/v1/namespaces/shop/pods", "reader");
