@@ -532,8 +532,10 @@ impl Exchange {
             None => admit::system_names(caller),
         };
         let user = wanted.unwrap_or(&caller.user);
-        let identity = ImpersonationHeaders::build(user, system)
-            .map_err(|fault| Fault::Identity(fault.to_string()))?;
+        let identity = ImpersonationHeaders::build(user, system).map_err(|fault| match wanted {
+            Some(_) => Fault::Impersonation(fault),
+            None => Fault::Identity(fault.to_string()),
+        })?;
         identity.apply_to(&mut headers);
         if let Ok(id) = HeaderValue::from_str(&self.record.id) {
             headers.insert(AUDIT_ID, id);

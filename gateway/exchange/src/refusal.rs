@@ -3,7 +3,7 @@
 //! Each fault has two texts: the caller's, in the `Status`, and the auditor's, in the event.
 
 use gateway_identity::AuthenticationFault;
-use gateway_kubeapi::{HeaderFault, JudgeFault, Status, StatusReason, TargetFault};
+use gateway_kubeapi::{HeaderFault, IdentityFault, JudgeFault, Status, StatusReason, TargetFault};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::admit::Denial;
@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Upstream(UpstreamFailure),
     UpstreamAnswer(String),
     Identity(String),
+    /// A rule allows it, but the gateway acts as nobody of that name.
+    Impersonation(IdentityFault),
     OutOfOrder(&'static str),
 }
 
@@ -92,6 +94,7 @@ impl Fault {
                 detail: why.clone(),
                 close: false,
             },
+            Self::Impersonation(fault) => impersonation(fault),
             Self::Identity(why) => internal(format!("the caller cannot be impersonated: {why}")),
             Self::OutOfOrder(what) => internal(format!("out of order: {what}")),
         }
@@ -149,6 +152,29 @@ fn audit_unavailable(why: &str) -> Verbal {
         status: Status::service_unavailable(&format!("{text}: {why}")),
         reason: "audit-unavailable",
         detail: why.to_owned(),
+        close: false,
+    }
+}
+
+fn impersonation(fault: &IdentityFault) -> Verbal {
+    let text = match fault {
+        IdentityFault::SystemName { name } => format!(
+            "the gateway does not act as `{name}`: names that begin with `system:` are the \
+             cluster's own, ServiceAccounts excepted"
+        ),
+        IdentityFault::NoUser
+        | IdentityFault::EmptyGroup
+        | IdentityFault::Value { .. }
+        | IdentityFault::Key { .. }
+        | IdentityFault::TooLarge
+        | IdentityFault::UnsafeHead { .. } => {
+            format!("the identity to act as cannot be sent to the API server: {fault}")
+        }
+    };
+    Verbal {
+        status: Status::new(StatusReason::Forbidden, &text),
+        reason: "impersonation",
+        detail: text,
         close: false,
     }
 }

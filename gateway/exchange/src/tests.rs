@@ -374,6 +374,21 @@ fn impersonation_is_judged_name_by_name_and_never_passed_on() {
     check_refused(request, b"", 403, "impersonate");
 }
 
+/// A rule that allows every group allowed `system:masters` too, and the answer was 500.
+#[test]
+fn nobody_acts_as_a_group_of_the_cluster_whatever_a_rule_allows() {
+    let request = with(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods", "support"),
+            "impersonate-user",
+            "ana",
+        ),
+        "impersonate-group",
+        "system:masters",
+    );
+    check_refused(request, b"", 403, "does not act as `system:masters`");
+}
+
 /// An allowed `--as` left no trace: the events named the caller and not whom it acted as.
 #[test]
 fn every_event_names_whom_the_caller_acts_as_or_asked_to() {
