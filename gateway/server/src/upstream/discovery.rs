@@ -37,6 +37,21 @@ struct ApiResource {
     namespaced: bool,
 }
 
+/// The caller's words become part of the gateway's own URL, under the gateway's own credential, so
+/// they are names and nothing else: a group is a DNS subdomain, a version a DNS label.
+fn path(group: &str, version: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_version = !version.is_empty() && version.bytes().all(is_name);
+    let is_group = group
+        .split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(is_name));
+    match (group.is_empty(), is_group, is_version) {
+        (true, _, true) => Ok(format!("/api/{version}")),
+        (false, true, true) => Ok(format!("/apis/{group}/{version}")),
+        (_, _, _) => Err("the group or version is no DNS name".to_owned()),
+    }
+}
+
 impl Discovery {
     /// Every resource of one group version with its scope, as the gateway itself sees it.
     pub(crate) async fn scopes(
@@ -44,11 +59,7 @@ impl Discovery {
         group: &str,
         version: &str,
     ) -> Result<Vec<(String, Scope)>, String> {
-        let path = if group.is_empty() {
-            format!("/api/{version}")
-        } else {
-            format!("/apis/{group}/{version}")
-        };
+        let path = path(group, version)?;
         let (status, body) = self.get(&path).await?;
         match status.as_u16() {
             200 => {}
@@ -132,5 +143,36 @@ impl Discovery {
             .call(call)
             .await
             .map_err(|fault| fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A decoded `?` or `/` of the caller's target stood in the gateway's own request.
+    #[test]
+    fn asks_for_names_only() {
+        assert_eq!(path("", "v1").as_deref(), Ok("/api/v1"));
+        assert_eq!(
+            path("example.com", "v1beta1").as_deref(),
+            Ok("/apis/example.com/v1beta1")
+        );
+        for (group, version) in [
+            ("", ""),
+            ("a", ""),
+            ("a/b", "v1"),
+            ("..", "v1"),
+            ("a?x=1", "v1"),
+            ("a#", "v1"),
+            ("a b", "v1"),
+            ("A", "v1"),
+            ("a", "../v1"),
+            ("a", "v1%2f"),
+            ("a", "v1?watch=1"),
+            ("é", "v1"),
+        ] {
+            assert!(path(group, version).is_err(), "{group} {version}");
+        }
     }
 }
