@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_kubeapi::Scope;
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 
 use super::CredentialSource;
@@ -83,9 +83,16 @@ impl Discovery {
             .collect())
     }
 
-    /// True if the API server answers at all.
+    /// Asks something that every API server answers to those whom it knows: an answer of any other
+    /// status is one of a server that the gateway cannot work with.
     pub(crate) async fn reachable(&self) -> Result<(), String> {
-        self.get("/version").await.map(|_answer| ())
+        match self.get("/version").await?.0 {
+            status if status.is_success() => Ok(()),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(format!(
+                "/version answered {status}; check the gateway's own credential"
+            )),
+            status => Err(format!("/version answered {status}")),
+        }
     }
 
     /// Sends a `TokenReview` with the gateway's own credential.
