@@ -20,7 +20,7 @@ use super::body::read_body;
 use super::forward;
 use super::live::{Listed, Live};
 use super::tls::PeerTls;
-use crate::known::CredentialKey;
+use crate::known::credential_key;
 use crate::state::State;
 
 /// BOUND: a downstream that takes no byte for this long is cut. Watches and sessions send at least
@@ -85,7 +85,7 @@ impl ProxyHttp for Gateway {
             return Ok(true);
         };
         let head = head_of(session, self.cluster.clone());
-        let key = CredentialKey::of(&head);
+        let key = credential_key(&head);
         let known = self.state.known(key);
         let mut output =
             exchange.handle(Input::Head(Box::new(head), known), self.state.clock.now());
