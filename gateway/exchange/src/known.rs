@@ -9,7 +9,8 @@ use gateway_policy::identify::IdentityRules;
 
 use crate::input::Micros;
 
-/// A proven caller with the rules that concern it. The shell keys it by a digest of the credentials; the exchange checks epoch and end on each use.
+/// A proven caller with the rules that concern it. The shell keys it by a digest of the credentials;
+/// the exchange checks epoch and end on each use.
 #[derive(Debug)]
 pub struct KnownCaller {
     /// The caller.

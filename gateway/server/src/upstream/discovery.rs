@@ -99,7 +99,7 @@ impl Discovery {
     pub(crate) async fn review_token(
         &self,
         body: Bytes,
-    ) -> Result<(http::StatusCode, Bytes), String> {
+    ) -> Result<(StatusCode, Bytes), String> {
         let mut headers = self.headers();
         headers.insert(
             header::CONTENT_TYPE,
@@ -114,7 +114,7 @@ impl Discovery {
         .await
     }
 
-    async fn get(&self, path: &str) -> Result<(http::StatusCode, Bytes), String> {
+    async fn get(&self, path: &str) -> Result<(StatusCode, Bytes), String> {
         self.call(Method::GET, path, self.headers(), Bytes::new())
             .await
     }
@@ -134,7 +134,7 @@ impl Discovery {
         path: &str,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<(http::StatusCode, Bytes), String> {
+    ) -> Result<(StatusCode, Bytes), String> {
         let uri: Uri = format!("https://{}{path}", self.authority)
             .parse()
             .map_err(|error| format!("upstream address: {error}"))?;
