@@ -119,6 +119,17 @@ fn examples() -> Vec<Event> {
         response: Some(&unauthorized),
         ..Facts::default()
     };
+    vec![
+        Event::new(Stage::RequestReceived, RECEIVED + 150, &received),
+        Event::new(Stage::ResponseStarted, RECEIVED + 9_000, &started),
+        Event::new(Stage::ResponseComplete, RECEIVED + 65_000_000, &complete),
+        Event::new(Stage::ResponseComplete, RECEIVED + 90, &refused),
+        denied(&caller),
+    ]
+}
+
+/// Of a caller with earlier actors that may not act as somebody else.
+fn denied(caller: &Caller) -> Event {
     let other = UserInfo {
         username: "ana@harbour.example".to_owned(),
         groups: vec!["people".to_owned()],
@@ -126,10 +137,13 @@ fn examples() -> Vec<Event> {
     };
     let forbidden = ResponseStatus::failure(403, "Forbidden", "users \"ana@harbour.example\"");
     let actors = ["agent:planner".to_owned(), "agent:front-desk".to_owned()];
-    let denied = Facts {
+    let facts = Facts {
         audit_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
         decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
-        caller: Some(&caller),
+        request_uri: "/api/v1/pods",
+        verb: "list",
+        received_at_micros: RECEIVED,
+        caller: Some(caller),
         prior_actors: &actors,
         impersonated: Some(&other),
         ruling: Some(Ruling {
@@ -141,15 +155,9 @@ fn examples() -> Vec<Event> {
             bundle: Some("9f2c41d0"),
         }),
         response: Some(&forbidden),
-        ..refused
+        ..Facts::default()
     };
-    vec![
-        Event::new(Stage::RequestReceived, RECEIVED + 150, &received),
-        Event::new(Stage::ResponseStarted, RECEIVED + 9_000, &started),
-        Event::new(Stage::ResponseComplete, RECEIVED + 65_000_000, &complete),
-        Event::new(Stage::ResponseComplete, RECEIVED + 90, &refused),
-        Event::new(Stage::ResponseComplete, RECEIVED + 120, &denied),
-    ]
+    Event::new(Stage::ResponseComplete, RECEIVED + 120, &facts)
 }
 
 fn lines(events: &[Event]) -> String {
