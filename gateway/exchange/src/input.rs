@@ -93,4 +93,6 @@ pub enum BodyFault {
     TooSlow,
     /// The gateway holds as many bodies as it may.
     NoRoom,
+    /// It holds as many of this user as it may.
+    NoRoomForUser,
 }

@@ -249,6 +249,16 @@ fn body(fault: BodyFault) -> Verbal {
                 "the gateway holds as many request bodies as it may; try again",
             )
         },
+        BodyFault::NoRoomForUser => Verbal {
+            // The second after which clients repeat by themselves.
+            status: Status::too_many_requests(
+                "the gateway holds as many request bodies of this user as it may; send fewer at once",
+            )
+            .retry_after(1),
+            reason: "overloaded",
+            detail: "as many request bodies of this user are held as may be".to_owned(),
+            close: true,
+        },
     }
 }
 

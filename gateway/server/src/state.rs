@@ -11,14 +11,13 @@ use gateway_exchange::{Closing, Exchange, KnownCaller, Snapshot};
 use gateway_identity::CacheKey;
 use http::{HeaderValue, StatusCode};
 use pingora_core::connectors::http::Connector;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::account::Account;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::known::KnownCallers;
-use crate::proxy::{LiveExchanges, Peers};
+use crate::proxy::{BodyBudget, LiveExchanges, Peers};
 use crate::snapshot::Publisher;
 use crate::telemetry::{Metrics, Phase, Readiness};
 use crate::upstream::{CredentialSource, Discovery};
@@ -43,8 +42,7 @@ pub(crate) struct State {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) publisher: Publisher,
     pub(crate) connector: Connector,
-    /// BOUND: bytes of request bodies held at once.
-    pub(crate) body_budget: Semaphore,
+    pub(crate) body_budget: Arc<BodyBudget>,
     pub(crate) upstreams: Arc<BTreeMap<String, Arc<UpstreamCluster>>>,
     pub(crate) callers: KnownCallers,
     pub(crate) audit: AuditLog,

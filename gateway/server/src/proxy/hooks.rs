@@ -47,6 +47,15 @@ pub(crate) struct Context {
     state: Arc<State>,
 }
 
+impl Context {
+    /// Whose body is read; a body is asked for only after its sender was proven.
+    fn username(&self) -> String {
+        let exchange = self.exchange.as_ref();
+        let user = exchange.and_then(|exchange| exchange.summary().username);
+        user.unwrap_or_default().to_owned()
+    }
+}
+
 impl Drop for Context {
     /// The only place that also runs when an exchange is ended from outside or its task panics.
     fn drop(&mut self) {
@@ -101,7 +110,9 @@ impl ProxyHttp for Gateway {
                     version,
                 } => Input::Scope(self.state.resolve_scope(&cluster, &group, &version).await),
                 Output::ReadBody { bytes_max } => {
-                    Input::Body(read_body(session, bytes_max, &self.state.body_budget).await)
+                    let user = ctx.username();
+                    let budget = &self.state.body_budget;
+                    Input::Body(read_body(session, bytes_max, &user, budget).await)
                 }
                 Output::Record { event, durable } => {
                     Input::Recorded(self.state.record(&event, durable).await)

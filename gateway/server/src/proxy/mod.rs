@@ -13,7 +13,7 @@ mod tls;
 
 use std::time::Duration;
 
-pub(crate) use body::HELD_BYTES_MAX;
+pub(crate) use body::BodyBudget;
 pub(crate) use hooks::Gateway;
 pub(crate) use kill::KillApp;
 pub(crate) use listener::Listener;

@@ -96,10 +96,7 @@ impl Discovery {
     }
 
     /// Sends a `TokenReview` with the gateway's own credential.
-    pub(crate) async fn review_token(
-        &self,
-        body: Bytes,
-    ) -> Result<(StatusCode, Bytes), String> {
+    pub(crate) async fn review_token(&self, body: Bytes) -> Result<(StatusCode, Bytes), String> {
         let mut headers = self.headers();
         headers.insert(
             header::CONTENT_TYPE,
