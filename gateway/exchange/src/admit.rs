@@ -93,6 +93,32 @@ pub(crate) fn decide(
     Ok(admission)
 }
 
+/// Denies what stays denied whatever the body says: a name in the body can bring in a rule with
+/// `named`, and no other.
+pub(crate) fn check_head(judging: Judging<'_>, attributes: &Attributes) -> Result<(), Box<Denial>> {
+    let policy = &judging.cluster.policy;
+    let verdict = policy.decide(judging.rules, attributes, judging.at);
+    let is_named = match (&attributes.target, &attributes.name) {
+        (Target::Url(_), _) | (Target::Resource(_), NameScope::One(_)) => true,
+        (Target::Resource(_), NameScope::Prefix(_) | NameScope::Any) => {
+            attributes.verb != Verb::Create
+        }
+    };
+    let is_final = match verdict.reason {
+        None => false,
+        Some(Reason::DeniedByRule) => {
+            let rule = verdict.rule.and_then(|index| policy.rule(index));
+            is_named || rule.is_some_and(|rule| rule.named.is_none())
+        }
+        Some(Reason::NoAllow) => is_named || judging.rules.rule_count() == 0,
+        Some(Reason::ObligationFailed) => is_named,
+    };
+    if is_final && !is_granted_to_everybody(attributes, verdict) {
+        return Err(Box::new(denial(judging, attributes, verdict)));
+    }
+    Ok(())
+}
+
 /// The API server lets every authenticated user ask who it is and what it may do
 /// (`system:basic-user`); the answers are met with policy. A deny still denies.
 fn is_granted_to_everybody(attributes: &Attributes, verdict: Verdict) -> bool {

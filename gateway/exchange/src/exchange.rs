@@ -387,6 +387,7 @@ impl Exchange {
         let parsed = &request.parsed;
         if content::is_judged(&parsed.target, &parsed.method) {
             if parsed.has_body {
+                self.check_head(&request, scope, now)?;
                 self.state = State::Reading(Box::new(request), scope);
                 let bytes_max = BODY_BYTES_MAX;
                 return Ok(Output::ReadBody { bytes_max });
@@ -408,6 +409,45 @@ impl Exchange {
             patch: None,
         };
         self.decide(request, &subject, carriage, now)
+    }
+
+    /// Refuses what policy denies whatever the body says, so that nothing is read and held for
+    /// somebody who may not write. What passes here is not decided yet.
+    fn check_head(&self, request: &Authenticated, scope: Scope, now: Micros) -> Result<(), Fault> {
+        let Authenticated { parsed, known } = request;
+        let facts = RequestFacts {
+            target: &parsed.target,
+            scope,
+            connection: Connection::Plain,
+            body: None,
+            patch: None,
+            source: self.record.source.first().copied(),
+        };
+        // Without the body a patch may create; only with it is that sure.
+        let own = judge(&facts).map_err(Fault::Judge)?.attributes;
+        let judging = self.judging(parsed, known, now)?;
+        admit::check_head(judging, &own).map_err(Fault::Denied)?;
+        let wanted = parsed.headers.impersonation();
+        let wanted = wanted.map(|wanted| admit::impersonation_attributes(wanted, facts.source));
+        admit::decide(judging, &wanted.unwrap_or_default()).map_err(Fault::Denied)?;
+        Ok(())
+    }
+
+    fn judging<'a>(
+        &'a self,
+        parsed: &'a Parsed,
+        known: &'a KnownCaller,
+        now: Micros,
+    ) -> Result<Judging<'a>, Fault> {
+        let rules = known.rules.get(&parsed.cluster.name);
+        Ok(Judging {
+            cluster: &parsed.cluster,
+            caller: &known.caller,
+            rules: rules.ok_or(Fault::NoPolicy)?,
+            reason: self.record.stated_reason.as_deref(),
+            id: &self.record.id,
+            at: Timestamp::from_microsecond(now).unwrap_or_default(),
+        })
     }
 
     fn with_body(
@@ -480,18 +520,7 @@ impl Exchange {
         if let Some(wanted) = parsed.headers.impersonation() {
             attributes.extend(admit::impersonation_attributes(wanted, facts.source));
         }
-        let rules = known
-            .rules
-            .get(&parsed.cluster.name)
-            .ok_or(Fault::NoPolicy)?;
-        let judging = Judging {
-            cluster: &parsed.cluster,
-            caller: &known.caller,
-            rules,
-            reason: self.record.stated_reason.as_deref(),
-            id: &self.record.id,
-            at: Timestamp::from_microsecond(now).unwrap_or_default(),
-        };
+        let judging = self.judging(&parsed, &known, now)?;
         let admission = admit::decide(judging, &attributes).map_err(Fault::Denied)?;
         let request = UpstreamRequest {
             cluster: parsed.cluster.name.clone(),

@@ -290,6 +290,45 @@ fn a_write_waits_for_the_audit_log_and_is_refused_without_it() {
     assert!(String::from_utf8_lossy(&refusal.body).contains("disk full"));
 }
 
+/// Bodies were read and held for callers that policy denies whatever they send.
+#[test]
+fn a_write_that_no_body_can_make_allowed_is_refused_before_its_body_is_read() {
+    let reads_body = |method: &str, target: &str, subject: &str| {
+        let mut write = head(method, target, subject);
+        write.has_body = true;
+        match fresh().handle(Input::Head(Box::new(write), None), now()) {
+            Output::ReadBody { .. } => true,
+            Output::Refuse(refusal) => {
+                assert_eq!(refusal.status, StatusCode::FORBIDDEN, "{method} {target}");
+                false
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let (shop, vault) = (
+        "/api/v1/namespaces/shop/configmaps",
+        "/api/v1/namespaces/vault/configmaps",
+    );
+    for (method, target, subject, expected) in [
+        ("POST", vault.to_owned(), "reader", false),
+        ("PUT", format!("{shop}/a"), "reader", false),
+        ("DELETE", format!("{shop}/a"), "reader", false),
+        ("PATCH", format!("{vault}/a"), "reader", false),
+        // The name is in the body, and a rule may be about that name.
+        ("POST", shop.to_owned(), "reader", true),
+        ("POST", shop.to_owned(), "namer", true),
+        ("PATCH", format!("{shop}/a"), "reader", true),
+    ] {
+        assert_eq!(
+            reads_body(method, &target, subject),
+            expected,
+            "{method} {target}"
+        );
+    }
+    let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    assert!(reads_body("POST", review, "reader"));
+}
+
 #[test]
 fn an_allow_that_demands_a_reason_says_so() {
     let mut write = head("POST", "/api/v1/namespaces/shop/configmaps", "reader");
