@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_exchange::{
-    Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead, UpstreamFailure,
-    UpstreamRequest,
+    Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead, UpstreamRequest,
 };
 use http::{Method, Version, header};
 use pingora_core::protocols::http::v2::server::H2Options;
@@ -17,6 +16,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use super::body::read_body;
+use super::failure::Failure;
 use super::forward;
 use super::live::{Listed, Live};
 use super::tls::PeerTls;
@@ -248,7 +248,7 @@ impl ProxyHttp for Gateway {
         if session.response_written().is_some() || *error.esource() == ErrorSource::Downstream {
             return refused;
         }
-        let failure = failure_of(error);
+        let failure = Failure::of(error).told();
         tracing::warn!(exchange.id = exchange.id(), %error, "upstream failed");
         self.state
             .account
@@ -439,28 +439,6 @@ pub(super) async fn respond(session: &mut Session, refusal: Refusal, state: &Sta
             .await?;
     }
     Ok(())
-}
-
-fn failure_of(error: &Error) -> UpstreamFailure {
-    // What pingora reports before a byte of the request was sent.
-    const NOT_REACHED: [ErrorType; 11] = [
-        ErrorType::ConnectTimedout,
-        ErrorType::ConnectRefused,
-        ErrorType::ConnectNoRoute,
-        ErrorType::ConnectError,
-        ErrorType::BindError,
-        ErrorType::SocketError,
-        ErrorType::TLSHandshakeFailure,
-        ErrorType::TLSHandshakeTimedout,
-        ErrorType::InvalidCert,
-        ErrorType::HandshakeError,
-        ErrorType::ConnectProxyFailure,
-    ];
-    if NOT_REACHED.contains(error.etype()) {
-        UpstreamFailure::NotReached
-    } else {
-        UpstreamFailure::Broke
-    }
 }
 
 fn not_admitted() -> Box<Error> {

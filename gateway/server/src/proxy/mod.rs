@@ -2,6 +2,7 @@
 
 mod body;
 mod buffered;
+mod failure;
 mod forward;
 mod gate;
 mod hooks;
