@@ -9,10 +9,8 @@ use gateway_identity::{
 };
 use http::{HeaderMap, HeaderName, header};
 
-use crate::input::{Now, RequestHead};
+use crate::input::{MICROS_PER_SECOND, Now, RequestHead};
 use crate::snapshot::Snapshot;
-
-const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// The parts of a head that can prove a caller. INVARIANT 7: it is never printed and never sent.
 pub(crate) struct Credential {

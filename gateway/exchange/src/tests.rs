@@ -31,12 +31,15 @@ issuer "agents" {
     max-token-age "1h"
     kind agent
     username claim="sub" prefix="demo:"
+    delegation claim="act" rule=agent
 }
 "#;
 const RULES: &str = r#"
 defaults { owner "platform" }
 allow "read-shop" { why "reads"; who { user "demo:reader" }; can read connect; on "pods" "pods/exec" "pods/log"; in "shop" }
 allow "write-shop" { why "writes"; who { user "demo:reader" }; can create patch; on "configmaps"; in "shop"; reason min=5 }
+allow "support" { why "reads"; who { user "demo:support" }; can read; on "pods"; in "shop" }
+allow "act-as" { why "support acts as others"; who { user "demo:support" }; can impersonate; on "users" "groups"; in "@cluster" }
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
 "#;
@@ -79,13 +82,19 @@ fn key() -> MintKey {
     MintKey::test_es256(0)
 }
 
+fn claims(subject: &str, lifetime: i64) -> serde_json::Value {
+    serde_json::json!({
+        "iss": "https://issuer.test.invalid", "aud": "gateway", "sub": subject,
+        "iat": NOW, "exp": NOW + lifetime, "jti": "t1",
+    })
+}
+
 fn token(subject: &str, lifetime: i64) -> String {
-    let end = NOW + lifetime;
-    let claims = format!(
-        r#"{{"iss":"https://issuer.test.invalid","aud":"gateway","sub":"{subject}","iat":{NOW},"exp":{end},"jti":"t1"}}"#
-    );
-    let claims = serde_json::from_str(&claims).unwrap();
-    key().sign(&claims, &serde_json::json!({})).unwrap()
+    sign(&claims(subject, lifetime))
+}
+
+fn sign(claims: &serde_json::Value) -> String {
+    key().sign(claims, &serde_json::json!({})).unwrap()
 }
 
 fn head(method: &str, target: &str, subject: &str) -> RequestHead {
@@ -312,6 +321,44 @@ fn a_write_waits_for_the_audit_log_and_is_refused_without_it() {
     assert!(String::from_utf8_lossy(&refusal.body).contains("disk full"));
 }
 
+/// Bodies were read and held for callers that policy denies whatever they send.
+#[test]
+fn a_write_that_no_body_can_make_allowed_is_refused_before_its_body_is_read() {
+    let reads_body = |method: &str, target: &str, subject: &str| {
+        let mut write = head(method, target, subject);
+        write.has_body = true;
+        let output = fresh().handle(Input::Head(Box::new(write), None), now());
+        if let Output::Refuse(refusal) = &output {
+            assert_eq!(refusal.status, StatusCode::FORBIDDEN, "{method} {target}");
+        }
+        let reads = matches!(output, Output::ReadBody { .. });
+        assert!(reads || matches!(output, Output::Refuse(_)), "{output:?}");
+        reads
+    };
+    let (shop, vault) = (
+        "/api/v1/namespaces/shop/configmaps",
+        "/api/v1/namespaces/vault/configmaps",
+    );
+    for (method, target, subject, expected) in [
+        ("POST", vault.to_owned(), "reader", false),
+        ("PUT", format!("{shop}/a"), "reader", false),
+        ("DELETE", format!("{shop}/a"), "reader", false),
+        ("PATCH", format!("{vault}/a"), "reader", false),
+        // The name is in the body, and a rule may be about that name.
+        ("POST", shop.to_owned(), "reader", true),
+        ("POST", shop.to_owned(), "namer", true),
+        ("PATCH", format!("{shop}/a"), "reader", true),
+    ] {
+        assert_eq!(
+            reads_body(method, &target, subject),
+            expected,
+            "{method} {target}"
+        );
+    }
+    let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    assert!(reads_body("POST", review, "reader"));
+}
+
 #[test]
 fn an_allow_that_demands_a_reason_says_so() {
     let mut write = head("POST", "/api/v1/namespaces/shop/configmaps", "reader");
@@ -345,6 +392,37 @@ fn refuses_what_two_parsers_could_read_differently() {
     check_refused(body, b"x", 400, "takes no body");
 }
 
+/// The connection stayed open after headers that make it doubtful where the next request begins.
+#[test]
+fn a_connection_is_not_used_again_after_headers_that_may_frame_it_otherwise() {
+    let get = || head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    for (title, request, expected) in [
+        (
+            "two lengths",
+            with(with(get(), "content-length", "0"), "content-length", "0"),
+            true,
+        ),
+        (
+            "an unknown coding",
+            with(get(), "transfer-encoding", "xchunked"),
+            true,
+        ),
+        ("a look-alike", with(get(), "content_length", "5"), true),
+        (
+            "an impersonation that says nothing",
+            with(get(), "impersonate-uid", "1"),
+            false,
+        ),
+    ] {
+        let output = walk(&mut fresh(), request, b"");
+        let Output::Refuse(refusal) = output else {
+            panic!("{title}: {output:?}")
+        };
+        assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{title}");
+        assert_eq!(refusal.close, expected, "{title}");
+    }
+}
+
 #[test]
 fn the_host_names_the_cluster_and_must_agree_with_the_handshake() {
     let mut unknown = head("GET", "/api/v1/namespaces/shop/pods", "reader");
@@ -363,6 +441,81 @@ fn impersonation_is_judged_name_by_name_and_never_passed_on() {
         "system:admin",
     );
     check_refused(request, b"", 403, "impersonate");
+}
+
+/// A rule that allows every group allowed `system:masters` too, and the answer was 500.
+#[test]
+fn nobody_acts_as_a_group_of_the_cluster_whatever_a_rule_allows() {
+    let request = with(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods", "support"),
+            "impersonate-user",
+            "ana",
+        ),
+        "impersonate-group",
+        "system:masters",
+    );
+    check_refused(request, b"", 403, "does not act as `system:masters`");
+}
+
+/// An allowed `--as` left no trace: the events named the caller and not whom it acted as.
+#[test]
+fn every_event_names_whom_the_caller_acts_as_or_asked_to() {
+    let mut exchange = fresh();
+    let asked = with(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods?watch=1", "support"),
+            "impersonate-user",
+            "ana",
+        ),
+        "impersonate-group",
+        "people",
+    );
+    let asked = exchange.handle(Input::Head(Box::new(asked), None), now());
+    let Output::Record { event, .. } = asked else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(event.username(), "demo:support");
+    assert_eq!(event.impersonated_username(), "ana");
+    let Output::Forward(request) = exchange.handle(Input::Recorded(Ok(())), now()) else {
+        panic!("not forwarded")
+    };
+    assert_eq!(request.headers["impersonate-user"], "ana");
+    assert_eq!(request.headers["impersonate-group"], "people");
+    let answered = exchange.response_head(StatusCode::OK, &HeaderMap::new(), now().micros);
+    assert_eq!(answered.event.unwrap().impersonated_username(), "ana");
+    let closed = exchange.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(closed.impersonated_username(), "ana");
+
+    let mut denied = fresh();
+    let request = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    walk(
+        &mut denied,
+        with(request, "impersonate-user", "system:admin"),
+        b"",
+    );
+    let closed = denied.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(closed.username(), "demo:reader");
+    assert_eq!(closed.impersonated_username(), "system:admin");
+}
+
+/// The chain of earlier actors was read from the token and then dropped: no event named them.
+#[test]
+fn every_event_names_the_earlier_actors_of_a_delegated_token() {
+    let mut claims = claims("ana", 600);
+    claims["act"] = serde_json::json!({"sub": "reader", "act": {"sub": "planner"}});
+    let mut request = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", sign(&claims))).unwrap();
+    request.headers.insert("authorization", bearer);
+    let mut exchange = fresh();
+    let output = exchange.handle(Input::Head(Box::new(request), None), now());
+    let Output::Record { event, .. } = output else {
+        panic!("{output:?}")
+    };
+    assert_eq!(event.username(), "demo:reader");
+    let note = |name| event.annotation(name);
+    assert_eq!(note("countersign/acting-for"), Some("demo:ana"));
+    assert_eq!(note("countersign/prior-actors"), Some("demo:planner"));
 }
 
 #[test]

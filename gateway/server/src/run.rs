@@ -28,7 +28,7 @@ use crate::fetch::{ClientTls, Fetcher};
 use crate::keys::Keys;
 use crate::known::KnownCallers;
 use crate::proxy::{
-    Gateway, HELD_BYTES_MAX, KillApp, Listener, LiveExchanges, Peers, TlsFiles, acceptor,
+    BodyBudget, Gateway, KillApp, Listener, LiveExchanges, Peers, TlsFiles, acceptor,
 };
 use crate::snapshot::{Publisher, Shown};
 use crate::state::{State, UpstreamCluster};
@@ -172,7 +172,7 @@ impl Running {
             snapshot,
             publisher: publisher.clone(),
             connector: Connector::new(None),
-            body_budget: Semaphore::new(HELD_BYTES_MAX),
+            body_budget: BodyBudget::new(),
             upstreams,
             callers: KnownCallers::default(),
             audit,

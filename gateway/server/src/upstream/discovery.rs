@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gateway_exchange::Scopes;
 use gateway_kubeapi::Scope;
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -203,18 +203,15 @@ impl Discovery {
         }
     }
 
-    /// True if the API server answers at all.
+    /// Whether the API server answers, and takes the gateway for who it is.
     pub(crate) async fn reachable(&self) -> Result<(), String> {
-        self.get("/version", "application/json")
+        self.read("/version", "application/json")
             .await
             .map(|_answer| ())
     }
 
     /// Sends a `TokenReview` with the gateway's own credential.
-    pub(crate) async fn review_token(
-        &self,
-        body: Bytes,
-    ) -> Result<(http::StatusCode, Bytes), String> {
+    pub(crate) async fn review_token(&self, body: Bytes) -> Result<(StatusCode, Bytes), String> {
         let _permit = self
             .reviews
             .acquire()
@@ -234,11 +231,7 @@ impl Discovery {
         .await
     }
 
-    async fn get(
-        &self,
-        path: &str,
-        accept: &'static str,
-    ) -> Result<(http::StatusCode, Bytes), String> {
+    async fn get(&self, path: &str, accept: &'static str) -> Result<(StatusCode, Bytes), String> {
         self.call(Method::GET, path, self.headers(accept), Bytes::new())
             .await
     }
@@ -258,7 +251,7 @@ impl Discovery {
         path: &str,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<(http::StatusCode, Bytes), String> {
+    ) -> Result<(StatusCode, Bytes), String> {
         let uri: Uri = format!("https://{}{path}", self.authority)
             .parse()
             .map_err(|error| format!("upstream address: {error}"))?;
