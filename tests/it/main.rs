@@ -11,6 +11,7 @@
 
 mod attacks;
 mod clients;
+mod crates;
 mod ground;
 mod oracles;
 mod pending;
