@@ -13,6 +13,7 @@ mod attacks;
 mod clients;
 mod crates;
 mod ground;
+mod install;
 mod oracles;
 mod pending;
 mod scenarios;
