@@ -9,7 +9,7 @@ fn lists(attacks: &[(&'static str, Outcome)]) {
     check(|marks| {
         attacks
             .iter()
-            .map(|(lines, outcome)| Attack::new(lines, marks.request(LIST, lines), *outcome))
+            .map(|(lines, outcome)| Attack::new(*lines, marks.request(LIST, lines), *outcome))
             .collect()
     });
 }

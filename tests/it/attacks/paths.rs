@@ -5,7 +5,7 @@ use super::{Attack, Marks, Outcome, check};
 fn targets(marks: &Marks, outcome: Outcome, targets: &[&'static str]) -> Vec<Attack> {
     let attacks = targets
         .iter()
-        .map(|target| Attack::new(target, marks.get(target), outcome));
+        .map(|target| Attack::new(*target, marks.get(target), outcome));
     attacks.collect()
 }
 
