@@ -43,8 +43,10 @@ struct Marks {
 enum Outcome {
     /// A `Status` with this code.
     Refused(u16),
-    /// Refused below the exchange: any 4xx or 5xx, or a closed connection.
+    /// Refused in the exchange or below it: any 4xx or 5xx.
     Dropped,
+    /// The same, or the connection is closed before all is sent.
+    Cut,
     /// Refused by exactly one answer, a 4xx or 5xx, after which the connection closes: where the
     /// next request would begin is in doubt, so there is none.
     Closed,
@@ -116,6 +118,11 @@ fn check_one(ground: &Ground, marks: &Marks, attack: &Attack) {
             assert_untouched(ground, marks, before);
         }
         Outcome::Dropped => {
+            assert!(answer.is_some(), "no answer");
+            assert_dropped(answer.as_ref());
+            assert_untouched(ground, marks, before);
+        }
+        Outcome::Cut => {
             assert_dropped(answer.as_ref());
             assert_untouched(ground, marks, before);
         }

@@ -194,7 +194,7 @@ fn refuses_a_target_that_is_longer_than_any_use() {
         vec![Attack::new(
             "140 KiB of query",
             marks.get(&target),
-            Outcome::Dropped,
+            Outcome::Cut,
         )]
     });
 }
