@@ -11,7 +11,9 @@
 
 mod attacks;
 mod clients;
+mod crates;
 mod ground;
+mod install;
 mod oracles;
 mod pending;
 mod scenarios;

@@ -3,19 +3,22 @@
 
 /// Where an attack is tested.
 enum Standing {
-    /// In this module, as a test that runs.
-    Tested(&'static str),
+    /// In these tests.
+    Tested(&'static [&'static str]),
     /// The refusal is tested here; what remains waits for the work named.
-    Partly(&'static str, &'static str),
+    Partly(&'static [&'static str], &'static str),
     /// It waits for the work named.
     Pending(&'static str),
 }
 
 use Standing::{Partly, Pending, Tested};
 
+use crate::tidy::read;
+
 const MASKING: &str = "masking is not built: policy grants or denies the whole object";
 const BODY_RULES: &str =
     "rules on fields of the body are not built: kind, namespace and name are judged";
+const PORTS: &str = "rules on ports are not built: a tunnel is granted or denied whole";
 const APPROVALS: &str = "approvals are not built: no exchange is held";
 
 /// Number, title, standing; numbers as in the list.
@@ -23,21 +26,37 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (
         1,
         "dot segments through the forwarder",
-        Tested("attacks::paths"),
+        Tested(&["attacks::paths::refuses_dot_segments_raw_and_encoded"]),
     ),
-    (2, "encoded slash", Tested("attacks::paths")),
-    (3, "empty namespace", Tested("attacks::paths")),
-    (4, "semicolon in the query", Tested("attacks::paths")),
-    (5, "forms of ?watch", Tested("attacks::verbs")),
+    (
+        2,
+        "encoded slash",
+        Tested(&["attacks::paths::refuses_an_encoded_separator"]),
+    ),
+    (
+        3,
+        "empty namespace",
+        Tested(&["attacks::paths::refuses_an_empty_segment"]),
+    ),
+    (
+        4,
+        "semicolon in the query",
+        Tested(&["attacks::paths::refuses_a_query_that_readers_split_differently"]),
+    ),
+    (
+        5,
+        "forms of ?watch",
+        Tested(&["attacks::verbs::every_form_of_watch_is_a_watch"]),
+    ),
     (
         6,
         "/watch/ for a Secret and for a custom resource",
-        Tested("attacks::verbs"),
+        Tested(&["attacks::verbs::the_old_watch_paths_are_watches"]),
     ),
     (
         7,
         "proxy subpath with dot segments",
-        Tested("attacks::paths"),
+        Tested(&["attacks::paths::refuses_a_proxy_subpath_that_climbs"]),
     ),
     (
         8,
@@ -48,23 +67,55 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (
         10,
         "protobuf Accept on Secret get, list, watch",
-        Partly("attacks::content", MASKING),
+        Partly(
+            &["attacks::content::no_form_of_an_answer_gets_around_a_denial"],
+            MASKING,
+        ),
     ),
     (
         11,
         "PartialObjectMetadata in protobuf",
-        Partly("attacks::content", MASKING),
+        Partly(
+            &["attacks::content::no_form_of_an_answer_gets_around_a_denial"],
+            MASKING,
+        ),
     ),
-    (12, "gzip list above 128 KiB", Tested("attacks::content")),
-    (13, "YAML Accept", Partly("attacks::content", MASKING)),
-    (14, "two Accept header lines", Tested("attacks::content")),
-    (15, "WebSocket watch and log", Tested("attacks::upgrades")),
-    (16, "WatchList", Partly("attacks::verbs", MASKING)),
+    (
+        12,
+        "gzip list above 128 KiB",
+        Tested(&["attacks::content::a_big_list_comes_back_plain"]),
+    ),
+    (
+        13,
+        "YAML Accept",
+        Partly(
+            &["attacks::content::no_form_of_an_answer_gets_around_a_denial"],
+            MASKING,
+        ),
+    ),
+    (
+        14,
+        "two Accept header lines",
+        Tested(&["attacks::content::two_accept_lines_are_read_as_the_api_server_reads_them"]),
+    ),
+    (
+        15,
+        "WebSocket watch and log",
+        Tested(&["attacks::upgrades::refuses_an_upgrade_where_none_belongs"]),
+    ),
+    (
+        16,
+        "WatchList",
+        Partly(&["attacks::verbs::a_watch_list_is_a_watch"], MASKING),
+    ),
     (17, "DELETED events", Pending(MASKING)),
     (
         18,
         "empty PATCH and dryRun=All echo the object",
-        Partly("attacks::content", MASKING),
+        Partly(
+            &["attacks::content::no_form_of_an_answer_gets_around_a_denial"],
+            MASKING,
+        ),
     ),
     (
         19,
@@ -74,7 +125,10 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (
         20,
         "deletecollection dryRun=All lists",
-        Partly("attacks::verbs", MASKING),
+        Partly(
+            &["attacks::verbs::a_dry_deletion_of_a_collection_is_no_read_and_no_deletion_of_one"],
+            MASKING,
+        ),
     ),
     (
         21,
@@ -87,76 +141,111 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (25, "JSON-patch move of an ancestor", Pending(MASKING)),
     (26, "selectableFields as an oracle", Pending(MASKING)),
     (27, "apply and immutable guesses", Pending(MASKING)),
-    (28, "duplicate keys", Tested("attacks::content")),
-    (29, "YAML merge key", Tested("attacks::content")),
+    (
+        28,
+        "duplicate keys",
+        Tested(&["attacks::content::refuses_json_that_two_readers_understand_differently"]),
+    ),
+    (
+        29,
+        "YAML merge key",
+        Tested(&["attacks::content::refuses_yaml_that_two_readers_understand_differently"]),
+    ),
     (
         30,
         "protobuf create of a privileged pod",
-        Partly("attacks::content", BODY_RULES),
+        Partly(
+            &["attacks::content::judges_what_a_protobuf_body_says"],
+            BODY_RULES,
+        ),
     ),
-    (31, "gzip request body", Tested("attacks::content")),
+    (
+        31,
+        "gzip request body",
+        Tested(&["attacks::content::refuses_coded_bodies_and_unknown_media_types"]),
+    ),
     (32, "placeholder write-back", Pending(MASKING)),
     (33, "$patch: replace, JSON-patch move", Pending(BODY_RULES)),
     (
         34,
         "exec by GET with a read-only policy",
-        Tested("attacks::upgrades"),
+        Tested(&["attacks::upgrades::a_read_only_policy_opens_no_channel"]),
     ),
-    (35, "fallback after a denial", Tested("attacks::upgrades")),
+    (
+        35,
+        "fallback after a denial",
+        Tested(&["attacks::upgrades::a_denied_exec_stays_denied_when_kubectl_falls_back"]),
+    ),
     (
         36,
         "exec with no subprotocol, base64, v4",
-        Tested("attacks::upgrades"),
+        Tested(&["attacks::upgrades::every_subprotocol_is_the_same_session_upstream"]),
     ),
     (
         37,
         "tunnelled port-forward to a forbidden port",
-        Pending("rules on ports are not built"),
+        Partly(
+            &["attacks::upgrades::a_read_only_policy_opens_no_channel"],
+            PORTS,
+        ),
     ),
     (
         38,
         "nodes/proxy exec by WebSocket GET",
-        Tested("attacks::upgrades"),
+        Tested(&["attacks::upgrades::a_read_only_policy_opens_no_channel"]),
     ),
     (
         39,
         "ephemeral containers and attach",
-        Tested("attacks::upgrades"),
+        Tested(&["attacks::upgrades::a_read_only_policy_opens_no_channel"]),
     ),
-    (40, "empty mapped user", Tested("attacks::identity")),
+    (
+        40,
+        "empty mapped user",
+        Tested(&["attacks::identity::refuses_a_caller_without_a_name"]),
+    ),
     (
         41,
         "Connection: Impersonate-User",
-        Tested("attacks::headers"),
+        Tested(&[
+            "attacks::headers::nothing_the_client_nominates_removes_the_gateways_own_headers",
+        ]),
     ),
     (
         42,
         "group claim system:masters",
-        Tested("attacks::identity"),
+        Tested(&["attacks::identity::refuses_names_of_the_api_servers_own"]),
     ),
     (
         43,
         "client Impersonate-*, X-Remote-*, Audit-ID",
-        Tested("attacks::headers"),
+        Tested(&[
+            "attacks::headers::refuses_impersonation_that_policy_does_not_grant",
+            "attacks::headers::identity_headers_of_proxies_mean_nothing",
+        ]),
     ),
     (
         44,
         "subprotocol bearer reaching upstream",
-        Tested("traps::heads"),
+        Tested(&["traps::heads::a_bearer_subprotocol_does_not_reach_upstream"]),
     ),
     (
         45,
         "watch outliving its token",
-        Tested("scenarios::credentials"),
+        Tested(&["scenarios::credentials::a_watch_ends_with_its_token"]),
     ),
     (46, "client gone while held", Pending(APPROVALS)),
     (47, "retry of a held create", Pending(APPROVALS)),
     (
         48,
         "DeleteOptions in body and query",
-        Tested("attacks::content"),
+        Tested(&["attacks::content::refuses_delete_options_that_contradict_each_other"]),
     ),
-    (49, "token subresource", Tested("attacks::upgrades")),
+    (
+        49,
+        "token subresource",
+        Tested(&["attacks::upgrades::a_read_only_policy_opens_no_channel"]),
+    ),
     (
         50,
         "continue token under filtering",
@@ -170,13 +259,13 @@ fn every_attack_is_tested_or_says_why_not() {
     for (index, (number, title, standing)) in ATTACKS.iter().enumerate() {
         assert_eq!(usize::from(*number), index + 1, "in order, none missing");
         match standing {
-            Tested(module) => {
-                assert_module(module);
+            Tested(tests) => {
+                assert_tests(tests);
                 tested += 1;
             }
-            Partly(module, why) => {
-                assert_module(module);
-                println!("{number:2} {title}: in {module}; {why}");
+            Partly(tests, why) => {
+                assert_tests(tests);
+                println!("{number:2} {title}: in {}; {why}", tests.join(", "));
             }
             Pending(why) => println!("{number:2} {title}: pending, {why}"),
         }
@@ -185,8 +274,12 @@ fn every_attack_is_tested_or_says_why_not() {
     assert!(tested >= 26, "an attack lost its test");
 }
 
-/// The module exists, so that a rename does not leave a promise behind.
-fn assert_module(module: &str) {
-    let path = format!("tests/it/{}.rs", module.replace("::", "/"));
-    assert!(gateway_tests::repository().join(&path).is_file(), "{path}");
+/// The tests exist, so that neither a rename nor a deletion leaves a promise behind.
+fn assert_tests(tests: &[&str]) {
+    for test in tests {
+        let (module, name) = test.rsplit_once("::").expect("a path");
+        let source = read(&format!("tests/it/{}.rs", module.replace("::", "/")));
+        let found = source.contains(&format!("#[test]\nfn {name}()"));
+        assert!(found, "there is no test {test}");
+    }
 }

@@ -289,9 +289,12 @@ impl Wire {
         Ok(self.buffer.drain(..count).collect())
     }
 
-    /// True when the other side has closed or closes within the patience.
+    /// True when nothing comes after what was read but the end, within the patience.
     #[must_use]
     pub fn is_closed(&mut self) -> bool {
+        if !self.buffer.is_empty() {
+            return false;
+        }
         match self.fill() {
             Ok(()) => false,
             Err(fault) => fault.kind() != ErrorKind::WouldBlock,

@@ -165,12 +165,17 @@ fn refuses_fields_that_http_1_would_read_differently() {
     }
 }
 
-/// A body shorter or longer than it says.
+/// A body shorter or longer than it says; it is a good one, so whoever ignores the length creates it.
 #[test]
 fn refuses_a_body_that_is_not_as_long_as_it_says() {
     let ground = ground();
-    for (length, body) in [("3", b"{}".as_slice()), ("1", b"{}"), ("0", b"{}")] {
+    for difference in [Some(1), Some(-1), None] {
         let marks = marks(ground);
+        let body = format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{}"}}}}"#,
+            marks.agent
+        );
+        let length = difference.map_or(0, |more| body.len().strict_add_signed(more));
         let before = ground.cluster.journal().count();
         let mut fields = head(&marks);
         set(&mut fields, ":method", "POST");
@@ -180,12 +185,13 @@ fn refuses_a_body_that_is_not_as_long_as_it_says() {
             &format!("/api/v1/namespaces/{}/configmaps", marks.namespace),
         );
         fields.push(("content-type".into(), "application/json".into()));
-        fields.push(("content-length".into(), length.into()));
+        fields.push(("content-length".into(), length.to_string()));
         let mut frames = connect(ground);
         frames
             .send(&Frame::headers(1, block(&fields), false))
             .unwrap();
-        frames.send(&Frame::data(1, body, true)).unwrap();
+        // The gateway may have ended the connection by now.
+        frames.send(&Frame::data(1, body.as_bytes(), true)).ok();
         let status = frames.outcome(1);
         assert!(
             status.is_none_or(|status| status >= 400),
@@ -193,7 +199,7 @@ fn refuses_a_body_that_is_not_as_long_as_it_says() {
         );
         ground.sentinel();
         let seen = ground.cluster.journal().by_agent(&marks.agent);
-        if length == "0" && !seen.is_empty() {
+        if length == 0 && !seen.is_empty() {
             // The head alone is a whole request, and what came after it ended the stream.
             super::assert_nobody_rose(ground, before);
         } else {

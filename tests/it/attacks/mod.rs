@@ -13,8 +13,9 @@ mod upgrades;
 mod verbs;
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use gateway_tests::{Answer, fresh};
+use gateway_tests::{Answer, PATIENCE, Wire, fresh};
 
 use crate::ground::{Ground, assert_status, ground};
 
@@ -23,6 +24,9 @@ const ATTACKER: &str = "attacker";
 const ATTACKER_UPSTREAM: &str = "it:attacker";
 /// How the names of callers in these tests begin, upstream.
 const TEST_CALLERS: [&str; 4] = ["it:", "legacy:", "mesh:", "system:serviceaccount:sa-"];
+
+/// Whoever waits for more of a message has not answered by then.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What an attack carries so that its traces are found.
 struct Marks {
@@ -39,8 +43,13 @@ struct Marks {
 enum Outcome {
     /// A `Status` with this code.
     Refused(u16),
-    /// Refused below the exchange: any 4xx or 5xx, or a closed connection.
+    /// Refused in the exchange or below it: any 4xx or 5xx.
     Dropped,
+    /// The same, or the connection is closed before all is sent.
+    Cut,
+    /// Refused by exactly one answer, a 4xx or 5xx, after which the connection closes: where the
+    /// next request would begin is in doubt, so there is none.
+    Closed,
     /// Passed as exactly this vector, as the attacker.
     Judged(&'static str),
     /// Either of the two; for inputs whose refusal is a matter of taste.
@@ -49,17 +58,27 @@ enum Outcome {
 
 /// One attack of a table.
 struct Attack {
-    title: &'static str,
+    title: String,
     bytes: Vec<u8>,
+    /// Sent after the answer to the first, or when there is none for a while.
+    later: Vec<u8>,
     outcome: Outcome,
 }
 
 impl Attack {
-    fn new(title: &'static str, bytes: impl Into<Vec<u8>>, outcome: Outcome) -> Self {
+    fn new(title: impl Into<String>, bytes: impl Into<Vec<u8>>, outcome: Outcome) -> Self {
         Self {
-            title,
+            title: title.into(),
             bytes: bytes.into(),
+            later: Vec::new(),
             outcome,
+        }
+    }
+
+    fn then(self, later: &str) -> Self {
+        Self {
+            later: later.into(),
+            ..self
         }
     }
 }
@@ -72,7 +91,7 @@ fn check(attacks: impl Fn(&Marks) -> Vec<Attack>) {
     for index in 0..count {
         let marks = marks(ground);
         let attack = attacks(&marks).swap_remove(index);
-        let title = attack.title;
+        let title = &attack.title;
         // A table names every fault at once; what a panic leaves behind is not looked at again.
         let run = AssertUnwindSafe(|| check_one(ground, &marks, &attack));
         if let Err(panic) = std::panic::catch_unwind(run) {
@@ -91,18 +110,26 @@ fn check(attacks: impl Fn(&Marks) -> Vec<Attack>) {
 fn check_one(ground: &Ground, marks: &Marks, attack: &Attack) {
     let before = ground.cluster.journal().count();
     let mut wire = ground.gateway.wire();
-    // The gateway may close before everything is written.
-    let sent = wire.send(&attack.bytes);
-    let answer = wire.answer(true);
-    let answer = answer.ok().filter(|_| sent.is_ok());
+    let answer = send(&mut wire, attack);
     match attack.outcome {
         Outcome::Refused(code) => {
             let answer = answer.expect("an answer");
-            assert_status(attack.title, &answer, code);
+            assert_status(&attack.title, &answer, code);
             assert_untouched(ground, marks, before);
         }
         Outcome::Dropped => {
+            assert!(answer.is_some(), "no answer");
             assert_dropped(answer.as_ref());
+            assert_untouched(ground, marks, before);
+        }
+        Outcome::Cut => {
+            assert_dropped(answer.as_ref());
+            assert_untouched(ground, marks, before);
+        }
+        Outcome::Closed => {
+            let answer = answer.expect("an answer");
+            assert_dropped(Some(&answer));
+            assert!(wire.is_closed(), "it goes on after {}", answer.text());
             assert_untouched(ground, marks, before);
         }
         Outcome::Judged(vector) => {
@@ -125,6 +152,21 @@ fn check_one(ground: &Ground, marks: &Marks, attack: &Attack) {
             }
         }
     }
+}
+
+/// Sends it; gives the first answer.
+fn send(wire: &mut Wire, attack: &Attack) -> Option<Answer> {
+    let with_body = !attack.bytes.starts_with(b"HEAD ");
+    // The gateway may close before everything is written.
+    wire.send(&attack.bytes).ok()?;
+    if attack.later.is_empty() {
+        return wire.answer(with_body).ok();
+    }
+    wire.set_patience(PAUSE);
+    let first = wire.answer(with_body).ok();
+    wire.set_patience(PATIENCE);
+    let sent = wire.send(&attack.later);
+    first.or_else(|| sent.ok().and_then(|()| wire.answer(with_body).ok()))
 }
 
 fn assert_dropped(answer: Option<&Answer>) {

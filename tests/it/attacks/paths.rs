@@ -5,7 +5,7 @@ use super::{Attack, Marks, Outcome, check};
 fn targets(marks: &Marks, outcome: Outcome, targets: &[&'static str]) -> Vec<Attack> {
     let attacks = targets
         .iter()
-        .map(|target| Attack::new(target, marks.get(target), outcome));
+        .map(|target| Attack::new(*target, marks.get(target), outcome));
     attacks.collect()
 }
 
@@ -194,7 +194,7 @@ fn refuses_a_target_that_is_longer_than_any_use() {
         vec![Attack::new(
             "140 KiB of query",
             marks.get(&target),
-            Outcome::Dropped,
+            Outcome::Cut,
         )]
     });
 }

@@ -1,4 +1,4 @@
-//! Attacks 15, 34, 35, 36, 38, 39: channels into workloads and kubelets (K-3.2, K-4.20, K-6).
+//! Attacks 15, 34 to 39: channels into workloads and kubelets (K-3.2, K-4.20, K-6).
 
 use gateway_tests::{Gateway, Request, Setup, WebSocket, eventually, fresh, get};
 
@@ -93,7 +93,8 @@ fn refuses_upgrades_that_are_almost_one() {
     });
 }
 
-/// Attacks 34, 38, 39: none of these is a read, whatever its method (K-6.1, K-4.20, K-6.15).
+/// Attacks 34, 37, 38, 39, 49: none of these is a read, whatever its method (K-6.1, K-6.8, K-4.20,
+/// K-6.15, K-4.18).
 #[test]
 fn a_read_only_policy_opens_no_channel() {
     let ground = ground();
@@ -118,8 +119,9 @@ fn channels(namespace: &str) -> Vec<(&'static str, Request)> {
     let exec = format!("{pod}/exec?command=id&stdout=1");
     let kubelet =
         format!("/api/v1/nodes/node-1/proxy/exec/{namespace}/shell/main?command=id&output=1");
-    let spdy = |target: &str| {
-        Request::new("POST", target)
+    let port_forward = format!("{pod}/portforward");
+    let spdy = |method: &str, target: &str| {
+        Request::new(method, target)
             .header("Connection", "Upgrade")
             .header("Upgrade", "SPDY/3.1")
             .header("X-Stream-Protocol-Version", "v4.channel.k8s.io")
@@ -131,8 +133,8 @@ fn channels(namespace: &str) -> Vec<(&'static str, Request)> {
             "exec by WebSocket GET",
             WebSocket::request(&exec, &protocols),
         ),
-        ("exec by SPDY POST", spdy(&exec)),
-        ("exec by SPDY GET", spdy(&exec)),
+        ("exec by SPDY POST", spdy("POST", &exec)),
+        ("exec by SPDY GET", spdy("GET", &exec)),
         ("exec by plain GET", get(&exec)),
         (
             "attach by WebSocket GET",
@@ -140,11 +142,14 @@ fn channels(namespace: &str) -> Vec<(&'static str, Request)> {
         ),
         (
             "port-forward by WebSocket GET",
-            WebSocket::request(
-                &format!("{pod}/portforward?ports=80"),
-                &["v4.channel.k8s.io"],
-            ),
+            WebSocket::request(&format!("{port_forward}?ports=80"), &["v4.channel.k8s.io"]),
         ),
+        (
+            "port-forward tunnelled through a WebSocket",
+            WebSocket::request(&port_forward, &["SPDY/3.1+portforward.k8s.io"]),
+        ),
+        ("port-forward by SPDY POST", spdy("POST", &port_forward)),
+        ("port-forward by SPDY GET", spdy("GET", &port_forward)),
         ("pod proxy", get(&format!("{pod}/proxy/"))),
         (
             "service proxy",

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use gateway_tests::{Request, Script, WebSocket, fresh, read_request};
+use gateway_tests::{Request, Script, WebSocket, fresh, get, read_request};
 
 use super::Bench;
 use crate::ground::ground;
@@ -87,12 +87,12 @@ fn bytes_that_come_with_the_101_are_part_of_the_session() {
 fn bytes_sent_ahead_of_the_101_are_no_request() {
     let bench = Bench::new(switches(b""));
     let request = WebSocket::request(EXEC, &["v5.channel.k8s.io"]).token(&bench.token());
-    let early = "GET /api/v1/secrets HTTP/1.1\r\nHost: x\r\nImpersonate-User: root\r\n\r\n";
+    let early = get("/api/v1/secrets").token(&bench.token()).bytes();
     let mut wire = bench.gateway.wire();
-    wire.send(&[request.bytes(), early.as_bytes().to_vec()].concat())
+    wire.send(&[request.bytes(), early.clone()].concat())
         .unwrap();
     if wire.head().is_ok_and(|head| head.status == 101) {
-        assert_eq!(wire.exactly(early.len()).unwrap(), early.as_bytes());
+        assert_eq!(wire.exactly(early.len()).unwrap(), early);
     }
     assert_eq!(bench.received("secrets").len(), 0);
 }

@@ -90,6 +90,11 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         session.set_write_timeout(Some(WRITE_STALL_MAX));
         session.set_total_drain_timeout(Some(DRAIN_MAX));
+        if session.get_header(header::TRANSFER_ENCODING).is_some() {
+            // The HTTP library takes a chunk without a size for the last one; another reader may
+            // not. So nothing that follows chunks is a request (K-1.23).
+            session.set_keepalive(None);
+        }
         let Some(exchange) = ctx.exchange.as_mut() else {
             return Ok(true);
         };
