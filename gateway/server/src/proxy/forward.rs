@@ -286,5 +286,53 @@ async fn release(mut client: HttpSession, peer: &HttpPeer, connector: &Connector
     if let HttpSession::H1(h1) = &mut client {
         h1.respect_keepalive();
     }
-    connector.release_http_session(client, peer, None).await;
+    connector
+        .release_http_session(client, peer, peer.options.idle_timeout)
+        .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A released connection was kept for ever: the API server had closed it long before the next
+    /// write, which was then told 504.
+    #[tokio::test]
+    async fn a_released_connection_is_closed_after_the_idle_time_of_its_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peer = HttpPeer::new(address, false, String::new());
+        peer.options.idle_timeout = Some(Duration::from_millis(50));
+        let connector = Connector::new(None);
+        let upstream = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream.read(&mut [0]).await.unwrap()
+        };
+        let downstream = async {
+            let (mut client, _) = connector.get_http_session(&peer).await.unwrap();
+            let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+            head.insert_header(header::HOST, "a").unwrap();
+            client.write_request_header(Box::new(head)).await.unwrap();
+            client.finish_request_body().await.unwrap();
+            read_head(&mut client).await.unwrap();
+            while client.read_response_body().await.unwrap().is_some() {}
+            release(client, &peer, &connector).await;
+        };
+        let both = async { tokio::join!(upstream, downstream) };
+        let (read, ()) = tokio::time::timeout(Duration::from_secs(5), both)
+            .await
+            .unwrap();
+        assert_eq!(read, 0, "closed");
+    }
 }
