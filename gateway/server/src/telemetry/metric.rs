@@ -35,7 +35,7 @@ pub struct Metrics {
     watches: IntGauge,
     connections: IntGauge,
     upstream_requests: IntCounterVec,
-    upstream_connections: IntGaugeVec,
+    upstream_connections: IntCounterVec,
     jwks_fetches: IntCounterVec,
     jwks_age: GaugeVec,
     bundle_info: IntGaugeVec,
@@ -103,9 +103,9 @@ impl Metrics {
                 "Requests sent to API servers, by cluster and how they ended.",
                 &["cluster", "result"],
             )?,
-            upstream_connections: make.gauges(
-                "upstream_connections",
-                "Connections to API servers that are in use.",
+            upstream_connections: make.counters(
+                "upstream_connections_total",
+                "Connections made to API servers for requests.",
                 &["cluster"],
             )?,
             jwks_fetches: make.counters(
@@ -293,7 +293,7 @@ fn seconds_since(then: Instant, now: Instant) -> f64 {
 pub struct ClusterMetrics {
     requests: Vec<Counters<CodeClass>>,
     upstream: Counters<UpstreamResult>,
-    connections: IntGauge,
+    connections: IntCounter,
 }
 
 impl ClusterMetrics {
@@ -309,10 +309,9 @@ impl ClusterMetrics {
         self.upstream.increment(result);
     }
 
-    /// Counts an upstream connection in use until the value is dropped.
-    #[must_use]
-    pub fn upstream_connection(&self) -> Live {
-        Live::new(&self.connections)
+    /// A connection to the API server was made.
+    pub fn upstream_connected(&self) {
+        self.connections.inc();
     }
 }
 
