@@ -225,6 +225,9 @@ impl Exchange {
             Protocol::Http10 => return Err(Fault::HttpVersion),
             Protocol::Http11 | Protocol::Http2 => {}
         }
+        if head.method == Method::CONNECT {
+            return Err(Fault::Connect);
+        }
         let parsed = Box::new(self.parse(head)?);
         match known.filter(|known| known.is_valid(self.snapshot.epoch, now.micros)) {
             Some(known) => self.authenticated(parsed, known, now.micros),

@@ -38,6 +38,9 @@ fn every_family_moves_when_what_it_counts_happens() {
     assert_status("nobody", &gateway.wire().ask(&get(&base)), 401);
     let mut plain = TcpStream::connect(gateway.address()).expect("a connection");
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("bytes");
+    let mut broken = gateway.wire();
+    broken.send(b" GET / HTTP/1.1\r\n\r\n").expect("bytes");
+    assert_eq!(broken.answer(true).expect("an answer").status, 400);
     let rules = format!("{EVERYTHING}\n// changed\n");
     gateway.publish(&stage.bundle(&rules));
 

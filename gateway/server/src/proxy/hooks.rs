@@ -85,7 +85,7 @@ impl ProxyHttp for Gateway {
         Context {
             exchange: Some(exchange),
             upstream: None,
-            live: Live::current(),
+            live: Live::begin(),
             listed: None,
             _counted: self.state.metrics.exchange(),
             forwarded_at: None,

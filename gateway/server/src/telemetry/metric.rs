@@ -29,6 +29,7 @@ pub struct Metrics {
     phases: Histograms<Phase>,
     authentication_failures: Counters<AuthenticationFailure>,
     connection_rejections: Counters<ConnectionRejection>,
+    unread_heads: IntCounter,
     reloads: Counters<Reload>,
     sessions: Gauges<SessionKind>,
     exchanges: IntGauge,
@@ -86,6 +87,7 @@ impl Metrics {
                 "Downstream connections closed before their first request, by reason.",
                 "reason",
             )?,
+            unread_heads: make.unread_heads()?,
             reloads: make.counters_of(
                 "bundle_reloads_total",
                 "Looks at the policy source, by result.",
@@ -151,6 +153,11 @@ impl Metrics {
     /// A connection was closed before its first request.
     pub fn connection_rejected(&self, reason: ConnectionRejection) {
         self.connection_rejections.increment(reason);
+    }
+
+    /// A request's head could not be read.
+    pub fn head_unread(&self) {
+        self.unread_heads.inc();
     }
 
     /// Counts a downstream connection until the value is dropped.
