@@ -93,7 +93,6 @@ struct Admitted {
 #[derive(Debug)]
 struct Relaying {
     target: RequestTarget,
-    long: bool,
     review: Option<SelfReview>,
 }
 
@@ -122,6 +121,8 @@ pub struct Summary<'a> {
     pub rule: Option<&'a str>,
     /// Status code of the answer.
     pub code: Option<u16>,
+    /// A watch, a followed log or a session.
+    pub is_long: bool,
 }
 
 /// How an exchange ended.
@@ -219,6 +220,9 @@ impl Exchange {
         match head.protocol {
             Protocol::Http10 => return Err(Fault::HttpVersion),
             Protocol::Http11 | Protocol::Http2 => {}
+        }
+        if head.method == Method::CONNECT {
+            return Err(Fault::Connect);
         }
         let parsed = Box::new(self.parse(head)?);
         match known.filter(|known| known.is_valid(self.snapshot.epoch, now.micros)) {
@@ -500,13 +504,13 @@ impl Exchange {
             long: long_running(&parsed, &known, &attributes, &admission, now),
             carriage,
         };
+        self.record.is_long = request.long.is_some();
         self.record.answer = Some(Answer::Allow);
         self.record.reason = "allowed";
         self.record.rules = admission.rules;
         self.record.shadow = admission.shadow;
         let durable = attributes.iter().any(|one| !one.verb.is_read());
         let relaying = Relaying {
-            long: request.long.is_some(),
             target: parsed.target,
             review: None,
         };
@@ -565,8 +569,9 @@ impl Exchange {
         };
         let mut headers = response::headers(&relaying.target, status, headers);
         refusal::put_decision_id(&mut headers, &self.record.id);
-        let event = relaying
-            .long
+        let event = self
+            .record
+            .is_long
             .then(|| self.record.event(Stage::ResponseStarted, now));
         Answered { headers, event }
     }
@@ -652,6 +657,7 @@ impl Exchange {
             authentication_failure: record.authentication_failure,
             rule: record.rules.first().map(String::as_str),
             code: record.response.as_ref().map(ResponseStatus::code),
+            is_long: record.is_long,
         }
     }
 

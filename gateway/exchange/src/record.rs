@@ -33,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) stated_reason: Option<String>,
     pub(crate) response: Option<ResponseStatus>,
     pub(crate) ended_by: Option<&'static str>,
+    /// Allowed as a watch, a followed log or a session.
+    pub(crate) is_long: bool,
     pub(crate) is_closed: bool,
 }
 

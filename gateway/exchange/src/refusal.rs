@@ -25,6 +25,7 @@ pub(crate) enum Fault {
     AmbiguousFraming,
     AuthorityConflict,
     HttpVersion,
+    Connect,
     UnknownHost,
     HostDiffersFromServerName,
     UnexpectedBody,
@@ -68,6 +69,15 @@ impl Fault {
             }
             Self::AuthorityConflict => closing("Host and :authority differ; send one"),
             Self::HttpVersion => closing("use HTTP/1.1 or HTTP/2"),
+            // What follows may be meant as a tunnel's bytes (RFC 9110 §9.3.6).
+            Self::Connect => Verbal {
+                close: true,
+                ..malformed(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "the gateway opens no tunnels; name the API server in your kubeconfig"
+                        .to_owned(),
+                )
+            },
             Self::UnexpectedBody => closing("this request takes no body"),
             Self::UnknownHost => unknown_host(),
             Self::HostDiffersFromServerName => malformed(

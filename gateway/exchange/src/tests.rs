@@ -423,6 +423,23 @@ fn a_connection_is_not_used_again_after_headers_that_may_frame_it_otherwise() {
     }
 }
 
+/// CONNECT was answered by the HTTP library: without a decision id, a `Status` and an event.
+#[test]
+fn a_tunnel_is_refused_like_any_other_request_and_ends_the_connection() {
+    for target in ["127.0.0.1:6443", "/api/v1/secrets"] {
+        let mut exchange = fresh();
+        let output = walk(&mut exchange, head("CONNECT", target, "reader"), b"");
+        let Output::Refuse(refusal) = output else {
+            panic!("{output:?}")
+        };
+        assert_eq!(refusal.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert!(refusal.close);
+        let event = exchange.close(Closing::Completed, now().micros).unwrap();
+        assert_eq!(event.verb(), "connect");
+        assert_eq!(event.response_status().unwrap().code(), 405);
+    }
+}
+
 #[test]
 fn the_host_names_the_cluster_and_must_agree_with_the_handshake() {
     let mut unknown = head("GET", "/api/v1/namespaces/shop/pods", "reader");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_exchange::{Answer, Closing, Summary, UpstreamFailure};
+use gateway_exchange::{Answer, Closing, Summary};
 
 use crate::telemetry::{
     AuthenticationFailure, ClusterMetrics, CodeClass, Metrics, Phase, Reason, UpstreamResult,
@@ -53,7 +53,7 @@ impl Account {
         let code = summary.code.map_or(CodeClass::None, CodeClass::of);
         let cluster = self.cluster(summary.cluster);
         cluster.answered(verb, code);
-        if summary.answer == Some(Answer::Allow) {
+        if summary.answer == Some(Answer::Allow) || reason == Reason::UpstreamAnswer {
             cluster.upstream_ended(match closing {
                 Closing::Completed => UpstreamResult::Answered,
                 Closing::UpstreamBroke => UpstreamResult::Broken,
@@ -62,9 +62,11 @@ impl Account {
                 }
             });
         }
-        let micros = u64::try_from(now_micros - summary.received_at).unwrap_or_default();
-        self.metrics
-            .took(Phase::Total, Duration::from_micros(micros));
+        if !summary.is_long {
+            let micros = u64::try_from(now_micros - summary.received_at).unwrap_or_default();
+            self.metrics
+                .took(Phase::Total, Duration::from_micros(micros));
+        }
         tracing::info!(
             exchange.id = summary.id,
             k8s.cluster = summary.cluster,
@@ -78,11 +80,13 @@ impl Account {
         );
     }
 
-    /// Upstream gave no usable answer.
-    pub(crate) fn upstream_failed(&self, cluster: Option<&str>, failure: UpstreamFailure) {
-        self.cluster(cluster).upstream_ended(match failure {
-            UpstreamFailure::NotReached => UpstreamResult::ConnectFailed,
-            UpstreamFailure::Broke => UpstreamResult::Broken,
-        });
+    /// A request upstream came to no answer.
+    pub(crate) fn upstream_failed(&self, cluster: Option<&str>, result: UpstreamResult) {
+        self.cluster(cluster).upstream_ended(result);
+    }
+
+    /// A connection to an API server was made.
+    pub(crate) fn upstream_connected(&self, cluster: &str) {
+        self.cluster(Some(cluster)).upstream_connected();
     }
 }

@@ -265,10 +265,7 @@ impl Running {
                 state: Arc::clone(&self.state),
                 cluster: listener.cluster.clone(),
             };
-            let app = Arc::new(KillApp::new(
-                http_proxy(&conf, gateway),
-                Arc::clone(&self.state.live),
-            ));
+            let app = Arc::new(KillApp::new(http_proxy(&conf, gateway), &self.state));
             self.apps.push(Arc::clone(&app));
             let accept = Listener {
                 socket,

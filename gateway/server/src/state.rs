@@ -7,7 +7,9 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use gateway_audit::Event;
-use gateway_exchange::{Closing, Exchange, KnownCaller, Snapshot};
+use gateway_exchange::{
+    Answer, Closing, Exchange, Input, KnownCaller, Output, RequestHead, Snapshot,
+};
 use gateway_identity::CacheKey;
 use http::{HeaderValue, StatusCode};
 use pingora_core::connectors::http::Connector;
@@ -16,7 +18,7 @@ use uuid::Uuid;
 use crate::account::Account;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
-use crate::known::KnownCallers;
+use crate::known::{KnownCallers, credential_key};
 use crate::proxy::{BodyBudget, LiveExchanges, Peers};
 use crate::snapshot::Publisher;
 use crate::telemetry::{Metrics, Phase, Readiness};
@@ -71,11 +73,20 @@ impl State {
         self.callers.find(key?)
     }
 
-    /// Remembers a caller that an exchange has just proven.
-    pub(crate) fn remember(&self, key: Option<CacheKey>, exchange: &mut Exchange) {
-        if let (Some(key), Some(proven)) = (key, exchange.take_proven()) {
-            self.callers.remember(key, proven);
+    /// Walks an exchange by one step; remembers a caller that it proves and how long that took.
+    pub(crate) fn step(&self, exchange: &mut Exchange, input: Input, walk: Walk) -> Output {
+        let begun = Instant::now();
+        let output = exchange.handle(input, self.clock.now());
+        if let Some(proven) = exchange.take_proven() {
+            if let Some(key) = walk.key {
+                self.callers.remember(key, proven);
+            }
+            let time = walk.begun.elapsed();
+            self.metrics.took(Phase::Authenticate, time);
+        } else if is_decided(&output, exchange) {
+            self.metrics.took(Phase::Judge, begun.elapsed());
         }
+        output
     }
 
     pub(crate) async fn fetch_keys(&self, issuer: &str) -> Arc<Snapshot> {
@@ -134,5 +145,36 @@ impl State {
             self.submit(&event);
             self.account.finished(&exchange.summary(), closing, now);
         }
+    }
+}
+
+/// One exchange on its way to a decision.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk {
+    /// Under what its caller is remembered.
+    pub(crate) key: Option<CacheKey>,
+    begun: Instant,
+}
+
+impl Walk {
+    /// Begins with the head.
+    pub(crate) fn of(head: &RequestHead) -> Self {
+        Self {
+            begun: Instant::now(),
+            key: credential_key(head),
+        }
+    }
+}
+
+/// Policy has spoken in this step.
+fn is_decided(output: &Output, exchange: &Exchange) -> bool {
+    match output {
+        Output::Record { .. } => true,
+        Output::Refuse(_) => exchange.summary().answer == Some(Answer::Deny),
+        Output::FetchKeys { .. }
+        | Output::ReviewToken { .. }
+        | Output::ResolveScope { .. }
+        | Output::ReadBody { .. }
+        | Output::Forward(_) => false,
     }
 }

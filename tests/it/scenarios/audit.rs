@@ -185,3 +185,20 @@ fn assert_same_story(ours: &Event, theirs: &Event) {
     }
     assert!(ours.0.get("annotations").is_some_and(Value::is_object));
 }
+
+/// CONNECT was answered by the HTTP library with an empty 405, and no log knew of it.
+#[test]
+fn a_tunnel_that_is_asked_for_is_refused_with_an_event() {
+    let ground = ground();
+    let mut wire = ground.gateway.wire();
+    let request = Request::new("CONNECT", "127.0.0.1:6443").token(&ground.token("tunnel"));
+    wire.send(&request.bytes()).expect("the request is sent");
+    let answer = wire.answer(true).expect("an answer");
+    assert_status("a tunnel", &answer, 405);
+    let id = answer
+        .header("countersign-decision-id")
+        .expect("a decision id");
+    let event = ground.gateway.journal().await_stage(id, "ResponseComplete");
+    assert_eq!(event.annotation("countersign/reason"), "unsupported");
+    assert!(wire.is_closed());
+}

@@ -4,6 +4,7 @@ mod audit;
 mod crash;
 mod credentials;
 mod drain;
+mod metrics;
 mod obligations;
 mod reload;
 mod reviews;

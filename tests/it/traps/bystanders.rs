@@ -42,6 +42,8 @@ fn a_connection_is_never_shared_between_clusters_of_different_trust() {
         .filter(|request| request.line.contains("configmaps/x"))
         .count();
     assert_eq!(reads, 3, "only what the right CA let through");
+    let failed = "countersign_upstream_requests_total{cluster=\"two\",result=\"tls-failed\"}";
+    assert_eq!(gateway.metric(failed), 3.0);
 }
 
 /// T5: the shared upstream connection's window was full of one reader's list, and everybody waited.

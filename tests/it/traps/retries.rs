@@ -167,5 +167,15 @@ fn a_write_that_was_surely_not_carried_out_is_sent_once_more() {
         assert_eq!(answer.status, status, "{refusal:?}: {}", answer.text());
         let seen = seen.load(Ordering::SeqCst);
         assert_eq!(seen, deliveries, "{refusal:?} {times} times");
+        for (result, expected) in [
+            ("unprocessed", deliveries - usize::from(status != 503)),
+            ("broken", usize::from(status == 504)),
+        ] {
+            let line = format!(
+                "countersign_upstream_requests_total{{cluster=\"one\",result=\"{result}\"}}"
+            );
+            let counted = bench.gateway.metric(&line);
+            assert_eq!(counted, expected as f64, "{refusal:?} {times}: {result}");
+        }
     }
 }

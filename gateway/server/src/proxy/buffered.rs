@@ -18,6 +18,8 @@ use pingora_core::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 
+use super::tls::{Answers, PeerTls};
+
 /// BOUND: bytes held back until a flush; larger writes go straight through.
 const WRITE_BUFFER_BYTES: usize = 4096;
 
@@ -25,11 +27,17 @@ const WRITE_BUFFER_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Buffered {
     inner: BufWriter<Box<dyn IO>>,
+    answers: Answers,
 }
 
 impl Buffered {
     pub(super) fn new(stream: Box<dyn IO>) -> Self {
+        let digest = stream.get_ssl_digest();
+        let tls = digest
+            .as_ref()
+            .and_then(|digest| digest.extension.get::<PeerTls>());
         Self {
+            answers: tls.map(|tls| tls.answers.clone()).unwrap_or_default(),
             inner: BufWriter::with_capacity(WRITE_BUFFER_BYTES, stream),
         }
     }
@@ -51,6 +59,7 @@ impl AsyncWrite for Buffered {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<std::io::Result<usize>> {
+        self.answers.add();
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
@@ -59,6 +68,7 @@ impl AsyncWrite for Buffered {
         cx: &mut Context<'_>,
         bufs: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
+        self.answers.add();
         Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
     }
 

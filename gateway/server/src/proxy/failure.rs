@@ -3,6 +3,8 @@
 use gateway_exchange::UpstreamFailure;
 use pingora_error::{Error, ErrorType};
 
+use crate::telemetry::UpstreamResult;
+
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -61,6 +63,17 @@ impl Failure {
         }
     }
 
+    /// As what it is counted.
+    pub(super) const fn counted(self) -> UpstreamResult {
+        match self {
+            Self::ConnectFailed => UpstreamResult::ConnectFailed,
+            Self::TlsFailed => UpstreamResult::TlsFailed,
+            Self::Unprocessed => UpstreamResult::Unprocessed,
+            Self::TimedOut => UpstreamResult::Timeout,
+            Self::Broken => UpstreamResult::Broken,
+        }
+    }
+
     /// What the caller is told.
     pub(super) const fn told(self) -> UpstreamFailure {
         match self {
@@ -81,4 +94,30 @@ pub(super) fn is_unprocessed(error: &Error) -> bool {
     };
     let is_refused = fault.is_reset() && fault.reason() == Some(h2::Reason::REFUSED_STREAM);
     fault.is_remote() && (fault.is_go_away() || is_refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_unavailable_only_where_nothing_can_have_been_carried_out() {
+        use UpstreamFailure::{Broke, NotReached};
+        for (error, counted, told) in [
+            (ErrorType::ConnectRefused, "connect-failed", NotReached),
+            (ErrorType::ConnectTimedout, "connect-failed", NotReached),
+            (ErrorType::InvalidCert, "tls-failed", NotReached),
+            (ErrorType::TLSHandshakeTimedout, "tls-failed", NotReached),
+            (ErrorType::ReadTimedout, "timeout", Broke),
+            (ErrorType::WriteTimedout, "timeout", Broke),
+            (ErrorType::ConnectionClosed, "broken", Broke),
+            (ErrorType::H2Error, "broken", Broke),
+        ] {
+            let error = Error::new(error);
+            let failure = Failure::of(&error);
+            assert_eq!(failure.counted().as_str(), counted, "{error}");
+            assert_eq!(failure.told(), told, "{error}");
+            assert_eq!(Failure::of_connecting(&error).told(), NotReached, "{error}");
+        }
+    }
 }

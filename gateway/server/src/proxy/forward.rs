@@ -4,8 +4,10 @@
 //! and hangs on some errors (T3). A judged body is small and whole, so it is sent here, once: there
 //! is no second attempt unless the API server says that it did nothing in the first.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
-use gateway_exchange::{Answered, Carriage, Exchange, UpstreamFailure, UpstreamRequest};
+use gateway_exchange::{Answered, Carriage, Exchange, UpstreamRequest};
 use http::{StatusCode, Version, header};
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
@@ -17,6 +19,7 @@ use pingora_proxy::Session;
 use super::failure::{Failure, is_unprocessed};
 use super::hooks::respond;
 use crate::state::{State, UpstreamCluster};
+use crate::telemetry::Phase;
 
 /// BOUND: a self-subject review's answer; a rules review of a large cluster is some 100 KiB.
 const REVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -80,13 +83,15 @@ pub(super) async fn send(
     state: &State,
 ) -> Result<()> {
     let Some(upstream) = state.upstream(&request.cluster) else {
-        let refusal = exchange.upstream_failed(UpstreamFailure::NotReached);
-        return respond(session, refusal, state).await;
+        return fail(session, exchange, Failure::ConnectFailed, state).await;
     };
+    let sent = Instant::now();
     let mut delivered = deliver(exchange.id(), request, &upstream, state).await;
     // BOUND: one more attempt, and only where the API server said that it did nothing: one with
     // `--goaway-chance`, or about to end, says so to whatever it does not take any more.
-    if matches!(delivered, Err(Failure::Unprocessed)) {
+    if let Err(failure @ Failure::Unprocessed) = delivered {
+        let cluster = Some(request.cluster.as_str());
+        state.account.upstream_failed(cluster, failure.counted());
         delivered = deliver(exchange.id(), request, &upstream, state).await;
     }
     let Delivered {
@@ -95,11 +100,10 @@ pub(super) async fn send(
         written,
     } = match delivered {
         Ok(delivered) => delivered,
-        Err(failure) => {
-            let refusal = exchange.upstream_failed(failure.told());
-            return respond(session, refusal, state).await;
-        }
+        Err(failure) => return fail(session, exchange, failure, state).await,
     };
+    let waited = sent.elapsed();
+    state.metrics.took(Phase::UpstreamFirstByte, waited);
     let whole = match request.carriage {
         Carriage::Review(_) => review(session, exchange, &mut client, head, state).await?,
         Carriage::Read | Carriage::Write(_) | Carriage::Upgrade | Carriage::Tunnel => {
@@ -112,6 +116,19 @@ pub(super) async fn send(
         client.shutdown().await;
     }
     Ok(())
+}
+
+/// Tells and counts that there is no answer.
+async fn fail(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    failure: Failure,
+    state: &State,
+) -> Result<()> {
+    let cluster = exchange.summary().cluster;
+    state.account.upstream_failed(cluster, failure.counted());
+    let refusal = exchange.upstream_failed(failure.told());
+    respond(session, refusal, state).await
 }
 
 /// A request that was answered.
@@ -128,10 +145,13 @@ async fn deliver(
     state: &State,
 ) -> std::result::Result<Delivered, Failure> {
     let connected = state.connector.get_http_session(&upstream.peers.plain);
-    let (mut client, _reused) = connected.await.map_err(|error| {
+    let (mut client, reused) = connected.await.map_err(|error| {
         tracing::warn!(exchange.id = id, %error, "upstream not reached");
         Failure::of_connecting(&error)
     })?;
+    if !reused {
+        state.account.upstream_connected(&request.cluster);
+    }
     client.set_read_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
     client.set_write_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
     let written = match write_request(&mut client, request, upstream).await {
@@ -270,8 +290,7 @@ async fn review(
     let mut body = BytesMut::new();
     while let Some(chunk) = client.read_response_body().await? {
         if body.len() + chunk.len() > REVIEW_BYTES_MAX {
-            let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
-            respond(session, refusal, state).await?;
+            fail(session, exchange, Failure::Broken, state).await?;
             return Ok(false);
         }
         body.extend_from_slice(&chunk);
@@ -286,5 +305,53 @@ async fn release(mut client: HttpSession, peer: &HttpPeer, connector: &Connector
     if let HttpSession::H1(h1) = &mut client {
         h1.respect_keepalive();
     }
-    connector.release_http_session(client, peer, None).await;
+    connector
+        .release_http_session(client, peer, peer.options.idle_timeout)
+        .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A released connection was kept for ever: the API server had closed it long before the next
+    /// write, which was then told 504.
+    #[tokio::test]
+    async fn a_released_connection_is_closed_after_the_idle_time_of_its_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peer = HttpPeer::new(address, false, String::new());
+        peer.options.idle_timeout = Some(Duration::from_millis(50));
+        let connector = Connector::new(None);
+        let upstream = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream.read(&mut [0]).await.unwrap()
+        };
+        let downstream = async {
+            let (mut client, _) = connector.get_http_session(&peer).await.unwrap();
+            let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+            head.insert_header(header::HOST, "a").unwrap();
+            client.write_request_header(Box::new(head)).await.unwrap();
+            client.finish_request_body().await.unwrap();
+            read_head(&mut client).await.unwrap();
+            while client.read_response_body().await.unwrap().is_some() {}
+            release(client, &peer, &connector).await;
+        };
+        let both = Box::pin(async { tokio::join!(upstream, downstream) });
+        let (read, ()) = tokio::time::timeout(Duration::from_secs(5), both)
+            .await
+            .unwrap();
+        assert_eq!(read, 0, "closed");
+    }
 }

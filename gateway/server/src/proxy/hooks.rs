@@ -1,7 +1,7 @@
 //! Pingora's hooks. They carry values between the session and the exchange and have no opinions.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use gateway_exchange::{
     Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead, UpstreamRequest,
 };
 use http::{Method, Version, header};
+use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
@@ -20,8 +21,8 @@ use super::failure::Failure;
 use super::forward;
 use super::live::{Listed, Live};
 use super::tls::PeerTls;
-use crate::known::credential_key;
-use crate::state::State;
+use crate::state::{State, Walk};
+use crate::telemetry::{self, Phase};
 
 /// BOUND: a downstream that takes no byte for this long is cut. Watches and sessions send at least
 /// pings or bookmarks; a reader that is merely slow takes some bytes.
@@ -42,6 +43,10 @@ pub(crate) struct Context {
     upstream: Option<UpstreamRequest>,
     live: Option<Arc<Live>>,
     listed: Option<Listed>,
+    /// Counts the exchange among those that are not over.
+    _counted: telemetry::Live,
+    /// When it went upstream, until the head of the answer comes.
+    forwarded_at: Option<Instant>,
     /// T7: set when upstream says 101, before any byte of the session is seen.
     upgraded: bool,
     state: Arc<State>,
@@ -80,8 +85,10 @@ impl ProxyHttp for Gateway {
         Context {
             exchange: Some(exchange),
             upstream: None,
-            live: Live::current(),
+            live: Live::begin(),
             listed: None,
+            _counted: self.state.metrics.exchange(),
+            forwarded_at: None,
             upgraded: false,
             state: Arc::clone(&self.state),
         }
@@ -99,10 +106,10 @@ impl ProxyHttp for Gateway {
             return Ok(true);
         };
         let head = head_of(session, self.cluster.clone());
-        let key = credential_key(&head);
-        let known = self.state.known(key);
-        let mut output =
-            exchange.handle(Input::Head(Box::new(head), known), self.state.clock.now());
+        let walk = Walk::of(&head);
+        let known = self.state.known(walk.key);
+        let head = Input::Head(Box::new(head), known);
+        let mut output = self.state.step(exchange, head, walk);
         loop {
             let input = match output {
                 Output::FetchKeys { issuer } => Input::Keys(self.state.fetch_keys(&issuer).await),
@@ -129,8 +136,7 @@ impl ProxyHttp for Gateway {
             let Some(exchange) = ctx.exchange.as_mut() else {
                 return Ok(true);
             };
-            output = exchange.handle(input, self.state.clock.now());
-            self.state.remember(key, exchange);
+            output = self.state.step(exchange, input, walk);
         }
     }
 
@@ -151,6 +157,21 @@ impl ProxyHttp for Gateway {
             }
         };
         Ok(Box::new(peer))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if let (false, Some(request)) = (reused, &ctx.upstream) {
+            self.state.account.upstream_connected(&request.cluster);
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -197,6 +218,10 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
             ctx.upgraded = true;
+        }
+        if let Some(at) = ctx.forwarded_at.take() {
+            let waited = at.elapsed();
+            self.state.metrics.took(Phase::UpstreamFirstByte, waited);
         }
         let Some(exchange) = ctx.exchange.as_mut() else {
             return Err(not_admitted());
@@ -251,12 +276,12 @@ impl ProxyHttp for Gateway {
         if session.response_written().is_some() || *error.esource() == ErrorSource::Downstream {
             return refused;
         }
-        let failure = Failure::of(error).told();
+        let failure = Failure::of(error);
         tracing::warn!(exchange.id = exchange.id(), %error, "upstream failed");
         self.state
             .account
-            .upstream_failed(exchange.summary().cluster, failure);
-        let refusal = exchange.upstream_failed(failure);
+            .upstream_failed(exchange.summary().cluster, failure.counted());
+        let refusal = exchange.upstream_failed(failure.told());
         let error_code = refusal.status.as_u16();
         if let Err(error) = respond(session, refusal, &self.state).await {
             tracing::debug!(%error, "refusal not written");
@@ -309,6 +334,7 @@ impl Gateway {
         match request.carriage {
             Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => {
                 ctx.upstream = Some(request);
+                ctx.forwarded_at = Some(Instant::now());
                 Ok(false)
             }
             Carriage::Write(_) | Carriage::Review(_) => {

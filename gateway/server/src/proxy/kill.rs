@@ -13,6 +13,9 @@ use pingora_proxy::HttpProxy;
 
 use super::hooks::{Gateway, h2_options};
 use super::live::LiveExchanges;
+use super::tls::{Answers, PeerTls};
+use crate::state::State;
+use crate::telemetry::Metrics;
 
 /// BOUND: a downstream h2 connection without streams is closed after this.
 const IDLE_H2_MAX: Duration = Duration::from_secs(300);
@@ -21,19 +24,32 @@ const IDLE_H2_MAX: Duration = Duration::from_secs(300);
 pub(crate) struct KillApp {
     proxy: Arc<HttpProxy<Gateway>>,
     live: Arc<LiveExchanges>,
+    metrics: Arc<Metrics>,
     options: HttpServerOptions,
 }
 
 impl KillApp {
-    pub(crate) fn new(proxy: HttpProxy<Gateway>, live: Arc<LiveExchanges>) -> Self {
+    pub(crate) fn new(mut proxy: HttpProxy<Gateway>, state: &State) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(IDLE_H2_MAX);
+        // Not to be proxied: the exchange refuses it, with an id and an event like anything else.
+        options.allow_connect_method_proxying = true;
+        proxy.server_options = Some(options.clone());
         Self {
             proxy: Arc::new(proxy),
-            live,
+            live: Arc::clone(&state.live),
+            metrics: Arc::clone(&state.metrics),
             options,
         }
     }
+}
+
+/// The answers of one HTTP/1.1 connection; none of an HTTP/2 connection, whose library refuses a head
+/// before there is a stream to speak of.
+fn answers(session: &ServerSession) -> Option<Answers> {
+    session.as_http1()?;
+    let tls = session.digest()?.ssl_digest.as_ref()?;
+    Some(tls.extension.get::<PeerTls>()?.answers.clone())
 }
 
 #[async_trait]
@@ -44,9 +60,15 @@ impl HttpServerApp for KillApp {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let live = LiveExchanges::enter(&self.live);
-        live.run(self.proxy.process_new_http(session, shutdown))
-            .await
-            .flatten()
+        let answers = answers(&session);
+        let before = answers.as_ref().map(Answers::count);
+        let work = self.proxy.process_new_http(session, shutdown);
+        let reused = live.run(work).await.flatten();
+        // The library answers a head that it cannot read before there is an exchange.
+        if !live.has_begun() && answers.as_ref().map(Answers::count) != before {
+            self.metrics.head_unread();
+        }
+        reused
     }
 
     /// Closes connections that wait for a next request: the gateway stops.

@@ -22,6 +22,8 @@ pub(crate) struct Live {
     id: u64,
     token: CancellationToken,
     cause: OnceLock<EndCause>,
+    /// Set when its head was read and it became an exchange.
+    begun: OnceLock<()>,
 }
 
 /// All of them. BOUND: connections × streams, both of which are bounded.
@@ -52,6 +54,7 @@ impl LiveExchanges {
             id: this.next.fetch_add(1, Ordering::Relaxed),
             token: CancellationToken::new(),
             cause: OnceLock::new(),
+            begun: OnceLock::new(),
         });
         this.all.insert(live.id, Arc::clone(&live));
         Entered {
@@ -94,6 +97,11 @@ impl Entered {
             done = CURRENT.scope(Arc::clone(&self.live), work) => Some(done),
         }
     }
+
+    /// True if a head was read.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.live.begun.get().is_some()
+    }
 }
 
 impl Drop for Entered {
@@ -109,9 +117,11 @@ impl Drop for Listed {
 }
 
 impl Live {
-    /// The exchange of the task that runs now.
-    pub(crate) fn current() -> Option<Arc<Self>> {
-        CURRENT.try_with(Arc::clone).ok()
+    /// The exchange of the task that runs now, whose head was read.
+    pub(crate) fn begin() -> Option<Arc<Self>> {
+        let live = CURRENT.try_with(Arc::clone).ok()?;
+        live.begun.get_or_init(|| ());
+        Some(live)
     }
 
     /// Lists the exchange as long-running.

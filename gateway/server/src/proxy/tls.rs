@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use pingora_core::listeners::TlsAccept;
@@ -35,6 +36,23 @@ pub(crate) struct PeerTls {
     pub(crate) certificate: Option<Vec<u8>>,
     /// Server name the client asked for.
     pub(crate) server_name: Option<String>,
+    /// What is written to it.
+    pub(crate) answers: Answers,
+}
+
+/// Counts the writes of one connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answers(Arc<AtomicUsize>);
+
+impl Answers {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Only its change says something.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Why TLS files cannot be used.
@@ -171,6 +189,7 @@ impl TlsAccept for RememberPeer {
         Some(Arc::new(PeerTls {
             certificate: tls.peer_certificate_der().map(<[u8]>::to_vec),
             server_name: tls.server_name().map(str::to_owned),
+            answers: Answers::default(),
         }))
     }
 }

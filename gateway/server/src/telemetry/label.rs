@@ -122,23 +122,21 @@ labels! {
         Overloaded = "overloaded",
         /// A phase took longer than it may.
         Timeout = "timeout",
-        /// The gateway is about to end.
-        Draining = "draining",
         /// A fault of the gateway.
         Internal = "internal",
     }
 
     /// The timed parts of an exchange.
     pub enum Phase {
-        /// Proving the caller.
+        /// Proving a caller that is not remembered.
         Authenticate = "authenticate",
-        /// Evaluating policy.
+        /// Deciding for one that is.
         Judge = "judge",
         /// Waiting for the audit log.
         Audit = "audit",
-        /// From forwarding the head to the first byte of the answer.
+        /// From the way upstream, a new connection included, to the head of the answer.
         UpstreamFirstByte = "upstream_first_byte",
-        /// From the first byte of the request to the last of the answer.
+        /// From the head of the request to the last byte of the answer; not of streams.
         Total = "total",
     }
 
@@ -150,6 +148,8 @@ labels! {
         ConnectFailed = "connect-failed",
         /// No TLS session, or not with the expected server.
         TlsFailed = "tls-failed",
+        /// The API server said that it did nothing for the request: GOAWAY, REFUSED_STREAM.
+        Unprocessed = "unprocessed",
         /// No answer in time.
         Timeout = "timeout",
         /// The connection broke before the answer was complete.
@@ -296,7 +296,6 @@ impl Reason {
             | Self::UpstreamAnswer
             | Self::Overloaded
             | Self::Timeout
-            | Self::Draining
             | Self::Internal => Effect::Refuse,
         }
     }

@@ -29,13 +29,14 @@ pub struct Metrics {
     phases: Histograms<Phase>,
     authentication_failures: Counters<AuthenticationFailure>,
     connection_rejections: Counters<ConnectionRejection>,
+    unread_heads: IntCounter,
     reloads: Counters<Reload>,
     sessions: Gauges<SessionKind>,
     exchanges: IntGauge,
     watches: IntGauge,
     connections: IntGauge,
     upstream_requests: IntCounterVec,
-    upstream_connections: IntGaugeVec,
+    upstream_connections: IntCounterVec,
     jwks_fetches: IntCounterVec,
     jwks_age: GaugeVec,
     bundle_info: IntGaugeVec,
@@ -86,6 +87,7 @@ impl Metrics {
                 "Downstream connections closed before their first request, by reason.",
                 "reason",
             )?,
+            unread_heads: make.unread_heads()?,
             reloads: make.counters_of(
                 "bundle_reloads_total",
                 "Looks at the policy source, by result.",
@@ -103,9 +105,9 @@ impl Metrics {
                 "Requests sent to API servers, by cluster and how they ended.",
                 &["cluster", "result"],
             )?,
-            upstream_connections: make.gauges(
-                "upstream_connections",
-                "Connections to API servers that are in use.",
+            upstream_connections: make.counters(
+                "upstream_connections_total",
+                "Connections made to API servers for requests.",
                 &["cluster"],
             )?,
             jwks_fetches: make.counters(
@@ -151,6 +153,11 @@ impl Metrics {
     /// A connection was closed before its first request.
     pub fn connection_rejected(&self, reason: ConnectionRejection) {
         self.connection_rejections.increment(reason);
+    }
+
+    /// A request's head could not be read.
+    pub fn head_unread(&self) {
+        self.unread_heads.inc();
     }
 
     /// Counts a downstream connection until the value is dropped.
@@ -293,7 +300,7 @@ fn seconds_since(then: Instant, now: Instant) -> f64 {
 pub struct ClusterMetrics {
     requests: Vec<Counters<CodeClass>>,
     upstream: Counters<UpstreamResult>,
-    connections: IntGauge,
+    connections: IntCounter,
 }
 
 impl ClusterMetrics {
@@ -309,10 +316,9 @@ impl ClusterMetrics {
         self.upstream.increment(result);
     }
 
-    /// Counts an upstream connection in use until the value is dropped.
-    #[must_use]
-    pub fn upstream_connection(&self) -> Live {
-        Live::new(&self.connections)
+    /// A connection to the API server was made.
+    pub fn upstream_connected(&self) {
+        self.connections.inc();
     }
 }
 

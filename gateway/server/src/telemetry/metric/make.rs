@@ -139,6 +139,13 @@ impl Make<'_> {
         })
     }
 
+    pub(super) fn unread_heads(&self) -> Result<IntCounter, prometheus::Error> {
+        self.counter(
+            "unread_heads_total",
+            "HTTP/1.1 requests whose head cannot be read: an empty 400, no id, no audit event.",
+        )
+    }
+
     pub(super) fn build_info(&self) -> Result<(), prometheus::Error> {
         let family = self.gauges(
             "build_info",
