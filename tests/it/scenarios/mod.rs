@@ -4,6 +4,7 @@ mod audit;
 mod crash;
 mod credentials;
 mod drain;
+mod impersonation;
 mod obligations;
 mod reload;
 mod reviews;
