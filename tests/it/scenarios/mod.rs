@@ -3,6 +3,7 @@
 mod audit;
 mod crash;
 mod credentials;
+mod deployment;
 mod drain;
 mod impersonation;
 mod obligations;
