@@ -9,6 +9,7 @@ use rustls::{ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use crate::certificate::Authority;
+use crate::frames::ServerFrames;
 use crate::setup::write_file;
 use crate::stream::runtime;
 use crate::tls::server_config;
@@ -22,6 +23,7 @@ pub type Stream = (
     h2::server::SendResponse<bytes::Bytes>,
 );
 type H1Script = Arc<dyn Fn(&mut Connection, &Log) -> Result<()> + Send + Sync>;
+type FramesScript = Arc<dyn Fn(&mut ServerFrames) -> Result<()> + Send + Sync>;
 type H2Script = Arc<dyn Fn(Stream) -> Boxed + Send + Sync>;
 type Boxed = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -32,6 +34,8 @@ pub enum Script {
     Http1(H1Script),
     /// HTTP/2: each stream.
     Http2(H2Script),
+    /// HTTP/2 frame by frame: the whole connection, on a thread of its own.
+    Frames(FramesScript),
 }
 
 /// What arrived, in order.
@@ -74,10 +78,17 @@ impl Script {
         Self::Http2(Arc::new(move |stream| Box::pin(script(stream))))
     }
 
+    /// A script for whole HTTP/2 connections, frame by frame.
+    pub fn frames(
+        script: impl Fn(&mut ServerFrames) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::Frames(Arc::new(script))
+    }
+
     const fn alpn(&self) -> &'static str {
         match self {
             Self::Http1(_) => "http/1.1",
-            Self::Http2(_) => "h2",
+            Self::Http2(_) | Self::Frames(_) => "h2",
         }
     }
 }
@@ -117,7 +128,15 @@ impl FakeUpstream {
         let address = listener.local_addr().expect("own address");
         let log = Log::default();
         match script {
-            Script::Http1(script) => serve_http1(listener, config, script, log.clone()),
+            Script::Http1(script) => {
+                let log = log.clone();
+                serve_threads(listener, config, move |tls| {
+                    script(&mut BufReader::new(tls), &log)
+                });
+            }
+            Script::Frames(script) => serve_threads(listener, config, move |tls| {
+                script(&mut ServerFrames::accept(tls)?)
+            }),
             Script::Http2(script) => serve_http2(listener, config, script),
         }
         Self {
@@ -214,21 +233,20 @@ pub fn write_answer(connection: &mut Connection, status: &str, body: &str) -> Re
     stream.flush()
 }
 
-fn serve_http1(
+fn serve_threads(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
-    script: H1Script,
-    log: Log,
+    serve: impl Fn(StreamOwned<ServerConnection, TcpStream>) -> Result<()> + Send + Sync + 'static,
 ) {
+    let serve = Arc::new(serve);
     std::thread::spawn(move || {
         for socket in listener.incoming().filter_map(Result::ok) {
-            let (script, log, config) = (Arc::clone(&script), log.clone(), Arc::clone(&config));
+            let (serve, config) = (Arc::clone(&serve), Arc::clone(&config));
             std::thread::spawn(move || -> Result<()> {
                 socket.set_nodelay(true)?;
                 socket.set_read_timeout(Some(PATIENCE))?;
                 let tls = ServerConnection::new(config).map_err(std::io::Error::other)?;
-                let mut connection = BufReader::new(StreamOwned::new(tls, socket));
-                script(&mut connection, &log)
+                serve(StreamOwned::new(tls, socket))
             });
         }
     });

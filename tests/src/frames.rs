@@ -1,8 +1,10 @@
 //! HTTP/2 frame by frame, for requests that no HTTP/2 library would send.
 
 use std::io::{ErrorKind, Read, Result, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::tls::{Tls, client_config, connect};
 
@@ -45,9 +47,12 @@ pub struct Frame {
 }
 
 /// A connection of frames; the preface is already exchanged.
-pub struct Frames {
-    stream: Tls,
+pub struct Frames<S = Tls> {
+    stream: S,
 }
+
+/// A server's side of a connection of frames.
+pub type ServerFrames = Frames<StreamOwned<ServerConnection, TcpStream>>;
 
 /// END_STREAM and END_HEADERS.
 pub(crate) const END_STREAM: u8 = 0x1;
@@ -139,11 +144,32 @@ impl Frame {
     /// RST_STREAM with CANCEL.
     #[must_use]
     pub fn cancel(stream: u32) -> Self {
+        Self::reset(stream, 8)
+    }
+
+    /// RST_STREAM with REFUSED_STREAM.
+    #[must_use]
+    pub fn refuse(stream: u32) -> Self {
+        Self::reset(stream, 7)
+    }
+
+    fn reset(stream: u32, code: u32) -> Self {
         Self {
             kind: FrameKind::Reset,
             flags: 0,
             stream,
-            payload: 8_u32.to_be_bytes().to_vec(),
+            payload: code.to_be_bytes().to_vec(),
+        }
+    }
+
+    /// GOAWAY with NO_ERROR: streams above `last` were not processed.
+    #[must_use]
+    pub fn go_away(last: u32) -> Self {
+        Self {
+            kind: FrameKind::GoAway,
+            flags: 0,
+            stream: 0,
+            payload: [last.to_be_bytes(), [0; 4]].concat(),
         }
     }
 
@@ -163,6 +189,39 @@ impl Frame {
         bytes.extend(self.stream.to_be_bytes());
         bytes.extend(&self.payload);
         bytes
+    }
+}
+
+impl ServerFrames {
+    /// Takes the preface and sends settings.
+    ///
+    /// # Errors
+    /// When the other side does not speak HTTP/2.
+    pub(crate) fn accept(stream: StreamOwned<ServerConnection, TcpStream>) -> Result<Self> {
+        let mut frames = Self { stream };
+        let mut preface = [0; PREFACE.len()];
+        frames.stream.read_exact(&mut preface)?;
+        frames.send(&Frame {
+            kind: FrameKind::Settings,
+            flags: 0,
+            stream: 0,
+            payload: Vec::new(),
+        })?;
+        Ok(frames)
+    }
+
+    /// The stream of the next request, whose body is read and left out.
+    ///
+    /// # Errors
+    /// Whatever the connection says.
+    pub fn next_request(&mut self) -> Result<u32> {
+        loop {
+            let frame = self.next_frame()?;
+            let is_message = matches!(frame.kind, FrameKind::Headers | FrameKind::Data);
+            if is_message && frame.flags & END_STREAM != 0 {
+                return Ok(frame.stream);
+            }
+        }
     }
 }
 
@@ -195,6 +254,26 @@ impl Frames {
         set.expect("a read timeout");
     }
 
+    /// What became of a stream: its status, or `None` if it was reset or the connection was ended.
+    #[must_use]
+    pub fn outcome(&mut self, stream: u32) -> Option<u16> {
+        loop {
+            match self.next_frame() {
+                Ok(frame) if frame.kind == FrameKind::GoAway => return None,
+                Ok(frame) if frame.stream != stream => {}
+                Ok(frame) if frame.kind == FrameKind::Reset => return None,
+                Ok(frame) if frame.kind == FrameKind::Headers => return frame.status(),
+                Ok(_) => {}
+                Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
+                    panic!("no answer on stream {stream}")
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl<S: Read + Write> Frames<S> {
     /// Sends one frame.
     ///
     /// # Errors
@@ -231,24 +310,6 @@ impl Frames {
         }
     }
 
-    /// What became of a stream: its status, or `None` if it was reset or the connection was ended.
-    #[must_use]
-    pub fn outcome(&mut self, stream: u32) -> Option<u16> {
-        loop {
-            match self.next_frame() {
-                Ok(frame) if frame.kind == FrameKind::GoAway => return None,
-                Ok(frame) if frame.stream != stream => {}
-                Ok(frame) if frame.kind == FrameKind::Reset => return None,
-                Ok(frame) if frame.kind == FrameKind::Headers => return frame.status(),
-                Ok(_) => {}
-                Err(fault) if fault.kind() == ErrorKind::WouldBlock => {
-                    panic!("no answer on stream {stream}")
-                }
-                Err(_) => return None,
-            }
-        }
-    }
-
     fn read(&mut self) -> Result<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head)?;
@@ -264,9 +325,9 @@ impl Frames {
     }
 }
 
-impl std::fmt::Debug for Frames {
+impl<S> std::fmt::Debug for Frames<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Frames({:?})", self.stream.sock)
+        f.debug_struct("Frames").finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,7 @@ pub use cluster::{Cluster, Published};
 pub use fake::{
     Connection, FakeUpstream, Log, Received, Script, Stream, read_request, write_answer,
 };
-pub use frames::{Frame, FrameKind, Frames, header_block};
+pub use frames::{Frame, FrameKind, Frames, ServerFrames, header_block};
 pub use gateway::Gateway;
 pub use issuer::{Claims, Issuer, SigningKey, discovery, sha256_hex};
 pub use journal::{Event, Journal};

@@ -22,6 +22,8 @@ pub const ISSUER: &str = "countersign/issuer";
 pub const KIND: &str = "countersign/kind";
 /// User names of the principals behind the caller, nearest first, comma separated.
 pub const ACTING_FOR: &str = "countersign/acting-for";
+/// User names of earlier actors of a delegated token, the latest first, comma separated.
+pub const PRIOR_ACTORS: &str = "countersign/prior-actors";
 /// Ids of shadow rules that matched and did not count, comma separated.
 pub const SHADOW: &str = "countersign/shadow";
 /// What the caller gave as its reason (`Countersign-Reason`).
@@ -32,7 +34,7 @@ pub const MASKED_URI: &str = "countersign/masked-uri";
 pub const ENDED_BY: &str = "countersign/ended-by";
 
 /// Every annotation, in the order of a line.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 16] = [
     ACTING_FOR,
     BUNDLE,
     CLUSTER,
@@ -44,6 +46,7 @@ pub const ALL: [&str; 15] = [
     ISSUER,
     KIND,
     MASKED_URI,
+    PRIOR_ACTORS,
     REASON,
     RULE,
     SHADOW,

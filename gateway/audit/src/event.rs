@@ -1,5 +1,6 @@
 //! The event: the wire shape of `audit.k8s.io/v1` (K-10.1), made from [`Facts`].
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -37,6 +38,12 @@ pub struct Event {
     request_uri: String,
     verb: String,
     user: User,
+    #[serde(
+        rename = "impersonatedUser",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    impersonated_user: Option<User>,
     #[serde(rename = "sourceIPs", default, skip_serializing_if = "Vec::is_empty")]
     source_ips: Vec<IpAddr>,
     #[serde(rename = "userAgent", default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +82,7 @@ impl Event {
                 .caller
                 .map(|caller| User::from(&caller.user))
                 .unwrap_or_default(),
+            impersonated_user: facts.impersonated.map(User::from),
             source_ips: facts.source_ips.to_vec(),
             user_agent: facts
                 .user_agent
@@ -117,6 +125,13 @@ impl Event {
         &self.user.username
     }
 
+    /// The name of the user the caller asked to act as; empty if it asked for none.
+    #[must_use]
+    pub fn impersonated_username(&self) -> &str {
+        let user = self.impersonated_user.as_ref();
+        user.map_or("", |user| user.username.as_str())
+    }
+
     /// The object, for resource requests.
     #[must_use]
     pub const fn object_ref(&self) -> Option<&ObjectRef> {
@@ -153,6 +168,7 @@ fn annotations(facts: &Facts<'_>, masked_count: usize) -> BTreeMap<String, Strin
     if let Some(caller) = facts.caller {
         notes.put_caller(caller);
     }
+    notes.put_list(annotation::PRIOR_ACTORS, facts.prior_actors);
     if let Some(stated) = facts.stated_reason {
         notes.put(annotation::STATED_REASON, &prose(stated));
     }
@@ -176,7 +192,7 @@ impl Notes {
         }
     }
 
-    fn put_list(&mut self, name: &str, values: &[&str]) {
+    fn put_list(&mut self, name: &str, values: &[impl Borrow<str>]) {
         if !values.is_empty() {
             self.put(name, &values.join(","));
         }

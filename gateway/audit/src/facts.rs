@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use gateway_kubeapi::Caller;
+use gateway_kubeapi::{Caller, UserInfo};
 
 use crate::event::{ObjectRef, ResponseStatus};
 
@@ -32,6 +32,10 @@ pub struct Facts<'a> {
     pub object: Option<&'a ObjectRef>,
     /// The proven caller.
     pub caller: Option<&'a Caller>,
+    /// Earlier actors of a delegated token, the latest first; at most four, which identity sees to.
+    pub prior_actors: &'a [String],
+    /// Whom the proven caller asks to act as, whatever is decided.
+    pub impersonated: Option<&'a UserInfo>,
     /// What was decided.
     pub ruling: Option<Ruling<'a>>,
     /// The `Countersign-Reason` header.

@@ -53,7 +53,8 @@ fn agent_defaults() -> Caller {
     }
 }
 
-/// The three stages of an allowed exec, and the one of a refused request.
+/// The three stages of an allowed exec, the one of a refused request, and the one of a denied
+/// impersonation.
 fn examples() -> Vec<Event> {
     let caller = agent();
     let addresses = [IpAddr::from([192, 0, 2, 7])];
@@ -84,6 +85,8 @@ fn examples() -> Vec<Event> {
         received_at_micros: RECEIVED,
         object: Some(&object),
         caller: Some(&caller),
+        prior_actors: &[],
+        impersonated: None,
         ruling: Some(ruling),
         stated_reason: Some("look at the slow query, OPS-12"),
         response: None,
@@ -121,7 +124,40 @@ fn examples() -> Vec<Event> {
         Event::new(Stage::ResponseStarted, RECEIVED + 9_000, &started),
         Event::new(Stage::ResponseComplete, RECEIVED + 65_000_000, &complete),
         Event::new(Stage::ResponseComplete, RECEIVED + 90, &refused),
+        denied(&caller),
     ]
+}
+
+/// Of a caller with earlier actors that may not act as somebody else.
+fn denied(caller: &Caller) -> Event {
+    let other = UserInfo {
+        username: "ana@harbour.example".to_owned(),
+        groups: vec!["people".to_owned()],
+        ..UserInfo::default()
+    };
+    let forbidden = ResponseStatus::failure(403, "Forbidden", "users \"ana@harbour.example\"");
+    let actors = ["agent:planner".to_owned(), "agent:front-desk".to_owned()];
+    let facts = Facts {
+        audit_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
+        decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c15",
+        request_uri: "/api/v1/pods",
+        verb: "list",
+        received_at_micros: RECEIVED,
+        caller: Some(caller),
+        prior_actors: &actors,
+        impersonated: Some(&other),
+        ruling: Some(Ruling {
+            answer: Answer::Deny,
+            reason: "no-allow",
+            detail: Some("no rule allows impersonate on users"),
+            rules: &[],
+            shadow: &[],
+            bundle: Some("9f2c41d0"),
+        }),
+        response: Some(&forbidden),
+        ..Facts::default()
+    };
+    Event::new(Stage::ResponseComplete, RECEIVED + 120, &facts)
 }
 
 fn lines(events: &[Event]) -> String {
@@ -142,10 +178,11 @@ fn documents_every_field_and_annotation() {
     for name in annotation::ALL {
         assert!(document.contains(&format!("| `{name}` |")), "{name}");
     }
-    let event: serde_json::Value =
-        serde_json::from_slice(&examples()[2].encode().unwrap()).unwrap();
-    for name in event.as_object().unwrap().keys() {
-        assert!(document.contains(&format!("| `{name}")), "{name}");
+    for event in &examples()[2..] {
+        let event: serde_json::Value = serde_json::from_slice(&event.encode().unwrap()).unwrap();
+        for name in event.as_object().unwrap().keys() {
+            assert!(document.contains(&format!("| `{name}")), "{name}");
+        }
     }
     for stage in [
         Stage::RequestReceived,
@@ -203,6 +240,10 @@ fn reads_as_the_facts_said() {
         Some("ana@harbour.example")
     );
     assert_eq!(event.annotation(annotation::MASKED_URI), Some("1"));
+    assert_eq!(
+        events[4].annotation(annotation::PRIOR_ACTORS),
+        Some("agent:planner,agent:front-desk")
+    );
     let refused = events[3].response_status().unwrap();
     assert_eq!(refused.reason(), Some("Unauthorized"));
     assert_eq!(refused.message(), Some("the token has expired"));
@@ -336,7 +377,8 @@ prop_compose! {
             audit_id: &text(id), decision_id: &text(verb), cluster: uid.as_deref(),
             request_uri: &text(uri), verb: &text(verb), source_ips: &[address],
             user_agent: user_agent.as_deref(), received_at_micros: received, object: object.as_ref(),
-            caller: name.is_some().then_some(&caller), ruling: detail.is_some().then_some(ruling),
+            caller: name.is_some().then_some(&caller),
+            prior_actors: &[], impersonated: uid.is_some().then_some(&caller.user), ruling: detail.is_some().then_some(ruling),
             stated_reason: detail.as_deref(), response: Some(&response), ended_by: None,
         })
     }

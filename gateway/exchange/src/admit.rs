@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gateway_identity::Proof;
 use gateway_kubeapi::{
     Attributes, Caller, Impersonation, NameScope, NamespaceScope, ResourceId, Status, SystemNames,
     Target, UserInfo, Verb,
@@ -10,7 +11,7 @@ use gateway_policy::decide::{Obligations, Reason, Verdict};
 use gateway_policy::identify::IdentityRules;
 use jiff::Timestamp;
 
-use crate::input::Micros;
+use crate::input::{MICROS_PER_SECOND, Micros};
 use crate::known::KnownCaller;
 use crate::snapshot::ClusterSnapshot;
 
@@ -90,6 +91,32 @@ pub(crate) fn decide(
             .extend(shadow.into_iter().map(|rule| rule.id));
     }
     Ok(admission)
+}
+
+/// Denies what stays denied whatever the body says: a name in the body can bring in a rule with
+/// `named`, and no other.
+pub(crate) fn check_head(judging: Judging<'_>, attributes: &Attributes) -> Result<(), Box<Denial>> {
+    let policy = &judging.cluster.policy;
+    let verdict = policy.decide(judging.rules, attributes, judging.at);
+    let is_named = match (&attributes.target, &attributes.name) {
+        (Target::Url(_), _) | (Target::Resource(_), NameScope::One(_)) => true,
+        (Target::Resource(_), NameScope::Prefix(_) | NameScope::Any) => {
+            attributes.verb != Verb::Create
+        }
+    };
+    let is_final = match verdict.reason {
+        None => false,
+        Some(Reason::DeniedByRule) => {
+            let rule = verdict.rule.and_then(|index| policy.rule(index));
+            is_named || rule.is_some_and(|rule| rule.named.is_none())
+        }
+        Some(Reason::NoAllow) => is_named || judging.rules.rule_count() == 0,
+        Some(Reason::ObligationFailed) => is_named,
+    };
+    if is_final && !is_granted_to_everybody(attributes, verdict) {
+        return Err(Box::new(denial(judging, attributes, verdict)));
+    }
+    Ok(())
 }
 
 /// The API server lets every authenticated user ask who it is and what it may do
@@ -213,14 +240,14 @@ pub(crate) fn ends_at(
     use crate::output::EndCause;
     let credential = caller.expires_at.map(|seconds| {
         (
-            seconds.saturating_mul(1_000_000),
+            seconds.saturating_mul(MICROS_PER_SECOND),
             EndCause::CredentialExpired,
         )
     });
     let limit = obligations.session_limit_seconds.map(|seconds| {
         let micros = i64::try_from(seconds)
             .unwrap_or(i64::MAX)
-            .saturating_mul(1_000_000);
+            .saturating_mul(MICROS_PER_SECOND);
         (now.saturating_add(micros), EndCause::SessionLimit)
     });
     match (credential, limit) {
@@ -234,11 +261,8 @@ pub(crate) fn ends_at(
 }
 
 /// The rules that concern a caller, on every cluster of the snapshot.
-pub(crate) fn known(
-    caller: Arc<Caller>,
-    snapshot: &crate::snapshot::Snapshot,
-    valid_until: Micros,
-) -> KnownCaller {
+pub(crate) fn known(proof: Proof, snapshot: &crate::snapshot::Snapshot) -> KnownCaller {
+    let caller = Arc::new(proof.caller);
     let rules = snapshot
         .clusters
         .iter()
@@ -246,9 +270,10 @@ pub(crate) fn known(
         .collect();
     KnownCaller {
         caller,
+        prior_actors: proof.prior_actors,
         rules,
         epoch: snapshot.epoch,
-        valid_until,
+        valid_until: proof.valid_until.saturating_mul(MICROS_PER_SECOND),
     }
 }
 

@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_audit::{Answer, Event, ResponseStatus, Stage};
-use gateway_identity::{
-    AuthenticationFault, Evidence, Moment, Outcome, Presented, Review, ReviewRequest,
-    WebSocketProtocols, authenticate,
-};
+use gateway_identity::{AuthenticationFault, Outcome, Review, ReviewRequest};
 use gateway_kubeapi::{
     AcceptPlan, BodyIdentity, Caller, Connection, ImpersonationHeaders, PatchForm, RequestFacts,
     RequestHeaders, RequestTarget, Scope, SystemNames, Verb, builtin_scope, check_before_send,
@@ -21,6 +18,7 @@ use jiff::Timestamp;
 
 use crate::admit::{self, Admission, Judging};
 use crate::content;
+use crate::credential::Credential;
 use crate::input::{Input, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
 use crate::output::{Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest};
@@ -30,7 +28,6 @@ use crate::response::{self, Answered};
 use crate::review::{self, SelfReview};
 use crate::snapshot::{ClusterSnapshot, Snapshot};
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
 /// BOUND: the API server's own limit of a request body (K-5.1).
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// The caller's own words for an obligation `reason`.
@@ -75,9 +72,7 @@ struct Parsed {
     cluster: Arc<ClusterSnapshot>,
     method: Method,
     has_body: bool,
-    authorization: Vec<Vec<u8>>,
-    websocket_protocols: Vec<Vec<u8>>,
-    client_certificate: Option<Vec<u8>>,
+    credential: Arc<Credential>,
     asked_keys: bool,
 }
 
@@ -232,7 +227,7 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, head: RequestHead) -> Result<Parsed, Fault> {
+    fn parse(&mut self, mut head: RequestHead) -> Result<Parsed, Fault> {
         let headers = RequestHeaders::judge(&head.headers).map_err(Fault::Header)?;
         self.record.user_agent = headers.user_agent().map(str::to_owned);
         self.record.stated_reason = head
@@ -246,9 +241,7 @@ impl Exchange {
         let cluster = self.cluster(&head)?;
         self.record.cluster = Some(cluster.name.clone());
         Ok(Parsed {
-            authorization: lines(&head.headers, &header::AUTHORIZATION),
-            websocket_protocols: lines(&head.headers, &header::SEC_WEBSOCKET_PROTOCOL),
-            client_certificate: head.client_certificate,
+            credential: Arc::new(Credential::of(&mut head)),
             has_body: head.has_body,
             method: head.method,
             target,
@@ -294,31 +287,9 @@ impl Exchange {
     }
 
     fn authenticate(&mut self, mut parsed: Box<Parsed>, review: Option<&Review>, now: Now) -> Next {
-        let outcome = {
-            let authorization = slices(&parsed.authorization);
-            let protocols = slices(&parsed.websocket_protocols);
-            let protocols = WebSocketProtocols::parse(&protocols)
-                .map_err(|fault| Fault::Authentication(fault.into()))?;
-            let presented = Presented {
-                authorization: &authorization,
-                websocket_bearer: protocols.bearer,
-                client_certificate: parsed.client_certificate.as_deref(),
-            };
-            let evidence = Evidence {
-                keys: &self.snapshot.keys,
-                review,
-            };
-            let moment = Moment {
-                unix_seconds: now.micros / MICROS_PER_SECOND,
-                uptime: now.uptime,
-            };
-            authenticate(&self.snapshot.authenticator, evidence, &presented, moment)
-        };
-        match outcome {
+        match parsed.credential.prove(&self.snapshot, review, now) {
             Outcome::Proven(proof) => {
-                let until = proof.valid_until.saturating_mul(MICROS_PER_SECOND);
-                let caller = Arc::new(proof.caller);
-                let known = Arc::new(admit::known(caller, &self.snapshot, until));
+                let known = Arc::new(admit::known(*proof, &self.snapshot));
                 self.fresh = Some(Arc::clone(&known));
                 self.authenticated(parsed, known, now.micros)
             }
@@ -369,17 +340,15 @@ impl Exchange {
     }
 
     fn authenticated(&mut self, parsed: Box<Parsed>, known: Arc<KnownCaller>, now: Micros) -> Next {
-        self.record.caller = Some(Arc::clone(&known.caller));
+        self.record.known = Some(Arc::clone(&known));
+        let wanted = parsed.headers.impersonation();
+        self.record.impersonated = wanted.map(|wanted| Box::new(admit::impersonated(wanted)));
         let request = Authenticated { parsed, known };
         if let Some(scope) = scope_of(&self.snapshot, &request.parsed) {
             return self.read_or_decide(request, scope, now);
         }
-        let info = request.parsed.target.info();
-        let ask = Output::ResolveScope {
-            cluster: request.parsed.cluster.name.clone(),
-            group: info.group().to_owned(),
-            version: info.version().to_owned(),
-        };
+        let cluster = request.parsed.cluster.name.clone();
+        let ask = Output::ResolveScope { cluster };
         self.state = State::Scoping(Box::new(request));
         Ok(ask)
     }
@@ -388,6 +357,7 @@ impl Exchange {
         let parsed = &request.parsed;
         if content::is_judged(&parsed.target, &parsed.method) {
             if parsed.has_body {
+                self.check_head(&request, scope, now)?;
                 self.state = State::Reading(Box::new(request), scope);
                 let bytes_max = BODY_BYTES_MAX;
                 return Ok(Output::ReadBody { bytes_max });
@@ -409,6 +379,45 @@ impl Exchange {
             patch: None,
         };
         self.decide(request, &subject, carriage, now)
+    }
+
+    /// Refuses what policy denies whatever the body says, so that nothing is read and held for
+    /// somebody who may not write. What passes here is not decided yet.
+    fn check_head(&self, request: &Authenticated, scope: Scope, now: Micros) -> Result<(), Fault> {
+        let Authenticated { parsed, known } = request;
+        let facts = RequestFacts {
+            target: &parsed.target,
+            scope,
+            connection: Connection::Plain,
+            body: None,
+            patch: None,
+            source: self.record.source.first().copied(),
+        };
+        // Without the body a patch may create; only with it is that sure.
+        let own = judge(&facts).map_err(Fault::Judge)?.attributes;
+        let judging = self.judging(parsed, known, now)?;
+        admit::check_head(judging, &own).map_err(Fault::Denied)?;
+        let wanted = parsed.headers.impersonation();
+        let wanted = wanted.map(|wanted| admit::impersonation_attributes(wanted, facts.source));
+        admit::decide(judging, &wanted.unwrap_or_default()).map_err(Fault::Denied)?;
+        Ok(())
+    }
+
+    fn judging<'a>(
+        &'a self,
+        parsed: &'a Parsed,
+        known: &'a KnownCaller,
+        now: Micros,
+    ) -> Result<Judging<'a>, Fault> {
+        let rules = known.rules.get(&parsed.cluster.name);
+        Ok(Judging {
+            cluster: &parsed.cluster,
+            caller: &known.caller,
+            rules: rules.ok_or(Fault::NoPolicy)?,
+            reason: self.record.stated_reason.as_deref(),
+            id: &self.record.id,
+            at: Timestamp::from_microsecond(now).unwrap_or_default(),
+        })
     }
 
     fn with_body(
@@ -481,18 +490,7 @@ impl Exchange {
         if let Some(wanted) = parsed.headers.impersonation() {
             attributes.extend(admit::impersonation_attributes(wanted, facts.source));
         }
-        let rules = known
-            .rules
-            .get(&parsed.cluster.name)
-            .ok_or(Fault::NoPolicy)?;
-        let judging = Judging {
-            cluster: &parsed.cluster,
-            caller: &known.caller,
-            rules,
-            reason: self.record.stated_reason.as_deref(),
-            id: &self.record.id,
-            at: Timestamp::from_microsecond(now).unwrap_or_default(),
-        };
+        let judging = self.judging(&parsed, &known, now)?;
         let admission = admit::decide(judging, &attributes).map_err(Fault::Denied)?;
         let request = UpstreamRequest {
             cluster: parsed.cluster.name.clone(),
@@ -526,15 +524,17 @@ impl Exchange {
             .headers
             .upstream(&parsed.target, AcceptPlan::Forward)
             .map_err(Fault::Header)?;
-        let wanted = parsed.headers.impersonation().map(admit::impersonated);
-        let system = match &wanted {
+        let wanted = self.record.impersonated.as_deref();
+        let system = match wanted {
             // Policy allowed each of these names by an `impersonate` decision.
             Some(_) => SystemNames::ServiceAccounts,
             None => admit::system_names(caller),
         };
-        let user = wanted.as_ref().unwrap_or(&caller.user);
-        let identity = ImpersonationHeaders::build(user, system)
-            .map_err(|fault| Fault::Identity(fault.to_string()))?;
+        let user = wanted.unwrap_or(&caller.user);
+        let identity = ImpersonationHeaders::build(user, system).map_err(|fault| match wanted {
+            Some(_) => Fault::Impersonation(fault),
+            None => Fault::Identity(fault.to_string()),
+        })?;
         identity.apply_to(&mut headers);
         if let Ok(id) = HeaderValue::from_str(&self.record.id) {
             headers.insert(AUDIT_ID, id);
@@ -646,10 +646,7 @@ impl Exchange {
             cluster: record.cluster.as_deref(),
             verb: &record.verb,
             policy_verb: record.policy_verb,
-            username: record
-                .caller
-                .as_ref()
-                .map(|caller| caller.user.username.as_str()),
+            username: record.caller().map(|caller| caller.user.username.as_str()),
             answer: record.answer,
             reason: record.reason,
             authentication_failure: record.authentication_failure,
@@ -726,20 +723,10 @@ fn long_running(
     Some(LongRunning {
         cluster: parsed.cluster.name.clone(),
         caller: Arc::clone(&known.caller),
+        credential: Arc::clone(&parsed.credential),
+        epoch: known.epoch,
         attributes: attributes.to_vec(),
         ends_at: admit::ends_at(&known.caller, &admission.obligations, now),
         kind,
     })
-}
-
-fn lines(headers: &HeaderMap, name: &HeaderName) -> Vec<Vec<u8>> {
-    headers
-        .get_all(name)
-        .iter()
-        .map(|value| value.as_bytes().to_vec())
-        .collect()
-}
-
-fn slices(lines: &[Vec<u8>]) -> Vec<&[u8]> {
-    lines.iter().map(Vec::as_slice).collect()
 }

@@ -12,6 +12,8 @@ use crate::snapshot::Snapshot;
 /// Microseconds since 1970.
 pub type Micros = i64;
 
+pub(crate) const MICROS_PER_SECOND: Micros = 1_000_000;
+
 /// An instant on both clocks: credentials and events go by the wall clock, the age of keys by one
 /// that never goes back.
 #[derive(Debug, Clone, Copy)]
@@ -91,4 +93,6 @@ pub enum BodyFault {
     TooSlow,
     /// The gateway holds as many bodies as it may.
     NoRoom,
+    /// It holds as many of this user as it may.
+    NoRoomForUser,
 }

@@ -9,12 +9,14 @@ use gateway_policy::identify::IdentityRules;
 
 use crate::input::Micros;
 
-/// A proven caller with the rules that concern it. The shell keys it by a digest of everything the
-/// credential consists of; the exchange checks epoch and end on each use.
+/// A proven caller with the rules that concern it. The shell keys it by a digest of the credentials;
+/// the exchange checks epoch and end on each use.
 #[derive(Debug)]
 pub struct KnownCaller {
     /// The caller.
     pub caller: Arc<Caller>,
+    /// User names of earlier actors of a delegated token, the latest first: for audit only.
+    pub prior_actors: Vec<String>,
     /// Rules by cluster.
     pub rules: BTreeMap<String, IdentityRules>,
     /// Void when the snapshot's epoch differs.

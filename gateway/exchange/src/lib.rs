@@ -12,6 +12,7 @@
 
 mod admit;
 mod content;
+mod credential;
 mod exchange;
 mod identities;
 mod input;

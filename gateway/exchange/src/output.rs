@@ -6,6 +6,7 @@ use gateway_kubeapi::{Attributes, Caller};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 
+use crate::credential::Credential;
 use crate::input::Micros;
 
 /// The next thing to do. Everything but `Forward`, `Exchange` and `Refuse` is answered by an
@@ -24,14 +25,10 @@ pub enum Output {
         /// A `TokenReview` as JSON. It holds the token: it is neither logged nor kept.
         body: Bytes,
     },
-    /// Ask discovery about a resource.
+    /// A resource is not known: ask discovery what the cluster serves.
     ResolveScope {
         /// Cluster to ask.
         cluster: String,
-        /// API group, `""` for core.
-        group: String,
-        /// API version.
-        version: String,
     },
     /// Read the request body.
     ReadBody {
@@ -106,6 +103,10 @@ pub struct LongRunning {
     pub cluster: String,
     /// Who.
     pub caller: Arc<Caller>,
+    /// What proved the caller.
+    pub(crate) credential: Arc<Credential>,
+    /// Epoch of the snapshot by which it was proven and judged.
+    pub epoch: u64,
     /// What; all must stay allowed.
     pub attributes: Vec<Attributes>,
     /// When it ends at the latest: the credential's end or a session limit.
@@ -136,6 +137,8 @@ pub enum LongKind {
 pub enum EndCause {
     /// The credential expired (K-3.10).
     CredentialExpired,
+    /// Nobody vouches for the credential any more, or it proves somebody else now.
+    CredentialRevoked,
     /// A `session-limit` passed.
     SessionLimit,
     /// A newer policy no longer allows it.
@@ -150,6 +153,7 @@ impl EndCause {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CredentialExpired => "credential-expired",
+            Self::CredentialRevoked => "credential-revoked",
             Self::SessionLimit => "session-limit",
             Self::PolicyChanged => "policy-changed",
             Self::Drained => "drained",

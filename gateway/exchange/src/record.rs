@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gateway_audit::{Answer, Event, Facts, ObjectRef, ResponseStatus, Ruling, Stage};
-use gateway_kubeapi::{Caller, RequestTarget, Verb};
+use gateway_kubeapi::{Caller, RequestTarget, UserInfo, Verb};
 
 use crate::input::Micros;
+use crate::known::KnownCaller;
 
 #[derive(Debug, Default)]
 pub(crate) struct Record {
@@ -20,7 +21,9 @@ pub(crate) struct Record {
     pub(crate) source: Vec<IpAddr>,
     pub(crate) user_agent: Option<String>,
     pub(crate) object: Option<ObjectRef>,
-    pub(crate) caller: Option<Arc<Caller>>,
+    pub(crate) known: Option<Arc<KnownCaller>>,
+    /// Whom the proven caller asks to act as: on every stage, denials included.
+    pub(crate) impersonated: Option<Box<UserInfo>>,
     pub(crate) answer: Option<Answer>,
     pub(crate) reason: &'static str,
     pub(crate) detail: Option<String>,
@@ -61,6 +64,11 @@ impl Record {
         }
     }
 
+    /// The proven caller.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.known.as_deref().map(|known| &*known.caller)
+    }
+
     pub(crate) fn event(&self, stage: Stage, at: Micros) -> Box<Event> {
         let rules: Vec<&str> = self.rules.iter().map(String::as_str).collect();
         let shadow: Vec<&str> = self.shadow.iter().map(String::as_str).collect();
@@ -82,7 +90,12 @@ impl Record {
             user_agent: self.user_agent.as_deref(),
             received_at_micros: self.received_at,
             object: self.object.as_ref(),
-            caller: self.caller.as_deref(),
+            caller: self.caller(),
+            prior_actors: self
+                .known
+                .as_deref()
+                .map_or(&[][..], |known| &known.prior_actors),
+            impersonated: self.impersonated.as_deref(),
             ruling,
             stated_reason: self.stated_reason.as_deref(),
             response: self.response.as_ref(),

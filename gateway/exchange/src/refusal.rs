@@ -3,7 +3,7 @@
 //! Each fault has two texts: the caller's, in the `Status`, and the auditor's, in the event.
 
 use gateway_identity::AuthenticationFault;
-use gateway_kubeapi::{HeaderFault, JudgeFault, Status, StatusReason, TargetFault};
+use gateway_kubeapi::{HeaderFault, IdentityFault, JudgeFault, Status, StatusReason, TargetFault};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::admit::Denial;
@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Upstream(UpstreamFailure),
     UpstreamAnswer(String),
     Identity(String),
+    /// A rule allows it, but the gateway acts as nobody of that name.
+    Impersonation(IdentityFault),
     OutOfOrder(&'static str),
 }
 
@@ -54,7 +56,10 @@ impl Fault {
     pub(crate) fn verbal(&self) -> Verbal {
         match self {
             Self::Target(fault) => malformed(fault.http_status(), fault.to_string()),
-            Self::Header(fault) => malformed(fault.http_status(), fault.to_string()),
+            Self::Header(fault) => Verbal {
+                close: is_framing_in_doubt(fault),
+                ..malformed(fault.http_status(), fault.to_string())
+            },
             Self::Judge(fault) => malformed(StatusCode::BAD_REQUEST, fault.to_string()),
             Self::Content(fault) => malformed(fault.http_status(), fault.to_string()),
             Self::Body(fault) => body(*fault),
@@ -89,6 +94,7 @@ impl Fault {
                 detail: why.clone(),
                 close: false,
             },
+            Self::Impersonation(fault) => impersonation(fault),
             Self::Identity(why) => internal(format!("the caller cannot be impersonated: {why}")),
             Self::OutOfOrder(what) => internal(format!("out of order: {what}")),
         }
@@ -112,6 +118,24 @@ fn closing(text: &str) -> Verbal {
     }
 }
 
+/// Where the next request begins depends on how these headers are read, and a reader before the
+/// gateway may have read them otherwise (K-1.23).
+fn is_framing_in_doubt(fault: &HeaderFault) -> bool {
+    match fault {
+        HeaderFault::ControlByte { .. }
+        | HeaderFault::LookAlike { .. }
+        | HeaderFault::Repeated { .. }
+        | HeaderFault::Framing { .. } => true,
+        HeaderFault::TooLarge
+        | HeaderFault::NotText { .. }
+        | HeaderFault::ContentEncoding { .. }
+        | HeaderFault::Upgrade { .. }
+        | HeaderFault::UpgradeElsewhere
+        | HeaderFault::WebSocketBearer { .. }
+        | HeaderFault::Impersonation { .. } => false,
+    }
+}
+
 fn unknown_host() -> Verbal {
     let text = "this host name stands for no cluster; check the server of your kubeconfig";
     Verbal {
@@ -128,6 +152,29 @@ fn audit_unavailable(why: &str) -> Verbal {
         status: Status::service_unavailable(&format!("{text}: {why}")),
         reason: "audit-unavailable",
         detail: why.to_owned(),
+        close: false,
+    }
+}
+
+fn impersonation(fault: &IdentityFault) -> Verbal {
+    let text = match fault {
+        IdentityFault::SystemName { name } => format!(
+            "the gateway does not act as `{name}`: names that begin with `system:` are the \
+             cluster's own, ServiceAccounts excepted"
+        ),
+        IdentityFault::NoUser
+        | IdentityFault::EmptyGroup
+        | IdentityFault::Value { .. }
+        | IdentityFault::Key { .. }
+        | IdentityFault::TooLarge
+        | IdentityFault::UnsafeHead { .. } => {
+            format!("the identity to act as cannot be sent to the API server: {fault}")
+        }
+    };
+    Verbal {
+        status: Status::new(StatusReason::Forbidden, &text),
+        reason: "impersonation",
+        detail: text,
         close: false,
     }
 }
@@ -201,6 +248,16 @@ fn body(fault: BodyFault) -> Verbal {
                 "overloaded",
                 "the gateway holds as many request bodies as it may; try again",
             )
+        },
+        BodyFault::NoRoomForUser => Verbal {
+            // The second after which clients repeat by themselves.
+            status: Status::too_many_requests(
+                "the gateway holds as many request bodies of this user as it may; send fewer at once",
+            )
+            .retry_after(1),
+            reason: "overloaded",
+            detail: "as many request bodies of this user are held as may be".to_owned(),
+            close: true,
         },
     }
 }

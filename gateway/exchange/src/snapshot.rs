@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use gateway_identity::{Authenticator, Keyring};
-use gateway_kubeapi::Scope;
+use gateway_identity::{Authenticator, Keyring, Outcome};
+use gateway_kubeapi::{Caller, Scope};
 use gateway_policy::compile::PolicySet;
 use jiff::Timestamp;
 
-use crate::input::Micros;
+use crate::input::Now;
 use crate::output::{EndCause, LongRunning};
 
 /// Scopes of resources beyond the built-in kinds: by API group, then plural. The version is not part
@@ -43,21 +43,40 @@ pub struct ClusterSnapshot {
     pub scopes: Arc<Scopes>,
 }
 
-/// Why a long-running exchange must end under a newer snapshot, if it must.
+/// Why a long-running exchange must end by what `snapshot` says, if it must: its end has come, its
+/// credential proves the same caller no more, or policy allows it no more.
 #[must_use]
-pub fn still_allowed(long: &LongRunning, snapshot: &Snapshot, now: Micros) -> Option<EndCause> {
-    let at = Timestamp::from_microsecond(now).unwrap_or_default();
+pub fn still_allowed(long: &LongRunning, snapshot: &Snapshot, now: Now) -> Option<EndCause> {
+    if let Some(cause) = long.ended_at(now.micros) {
+        return Some(cause);
+    }
+    let Some(caller) = proven_anew(long, snapshot, now) else {
+        return Some(EndCause::CredentialRevoked);
+    };
+    let at = Timestamp::from_microsecond(now.micros).unwrap_or_default();
     let Some(cluster) = snapshot.clusters.get(&long.cluster) else {
         return Some(EndCause::PolicyChanged);
     };
-    let rules = cluster.policy.identify(&long.caller);
+    let rules = cluster.policy.identify(&caller);
     let allowed = long
         .attributes
         .iter()
         .all(|attributes| cluster.policy.decide(&rules, attributes, at).is_allowed());
-    if allowed {
-        long.ended_at(now)
-    } else {
-        Some(EndCause::PolicyChanged)
+    (!allowed).then_some(EndCause::PolicyChanged)
+}
+
+/// The caller as the credential proves it now. Upstream goes on acting as the user that it was told
+/// of at the start, so that must be the same one.
+fn proven_anew(long: &LongRunning, snapshot: &Snapshot, now: Now) -> Option<Arc<Caller>> {
+    if long.epoch == snapshot.epoch {
+        return Some(Arc::clone(&long.caller));
+    }
+    match long.credential.prove(snapshot, None, now) {
+        Outcome::Proven(proof) if proof.caller.user == long.caller.user => {
+            Some(Arc::new(proof.caller))
+        }
+        // The cluster that reviews these tokens is not asked again; the token's own end holds.
+        Outcome::NeedsReview(_) => Some(Arc::clone(&long.caller)),
+        Outcome::Proven(_) | Outcome::NeedsKeys { .. } | Outcome::Refused(_) => None,
     }
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use crate::exchange::{Closing, Exchange, UpstreamFailure};
 use crate::identities::{StaticIdentities, authenticator};
 use crate::input::{BodyFault, Input, Now, Protocol, RequestHead};
-use crate::output::{Carriage, EndCause, Output, UpstreamRequest};
+use crate::output::{Carriage, EndCause, LongRunning, Output, UpstreamRequest};
 use crate::snapshot::{ClusterSnapshot, Snapshot, still_allowed};
 
 const NOW: i64 = 1_795_000_000;
@@ -31,12 +31,15 @@ issuer "agents" {
     max-token-age "1h"
     kind agent
     username claim="sub" prefix="demo:"
+    delegation claim="act" rule=agent
 }
 "#;
 const RULES: &str = r#"
 defaults { owner "platform" }
 allow "read-shop" { why "reads"; who { user "demo:reader" }; can read connect; on "pods" "pods/exec" "pods/log"; in "shop" }
 allow "write-shop" { why "writes"; who { user "demo:reader" }; can create patch; on "configmaps"; in "shop"; reason min=5 }
+allow "support" { why "reads"; who { user "demo:support" }; can read; on "pods"; in "shop" }
+allow "act-as" { why "support acts as others"; who { user "demo:support" }; can impersonate; on "users" "groups"; in "@cluster" }
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
 "#;
@@ -79,13 +82,19 @@ fn key() -> MintKey {
     MintKey::test_es256(0)
 }
 
+fn claims(subject: &str, lifetime: i64) -> serde_json::Value {
+    serde_json::json!({
+        "iss": "https://issuer.test.invalid", "aud": "gateway", "sub": subject,
+        "iat": NOW, "exp": NOW + lifetime, "jti": "t1",
+    })
+}
+
 fn token(subject: &str, lifetime: i64) -> String {
-    let end = NOW + lifetime;
-    let claims = format!(
-        r#"{{"iss":"https://issuer.test.invalid","aud":"gateway","sub":"{subject}","iat":{NOW},"exp":{end},"jti":"t1"}}"#
-    );
-    let claims = serde_json::from_str(&claims).unwrap();
-    key().sign(&claims, &serde_json::json!({})).unwrap()
+    sign(&claims(subject, lifetime))
+}
+
+fn sign(claims: &serde_json::Value) -> String {
+    key().sign(claims, &serde_json::json!({})).unwrap()
 }
 
 fn head(method: &str, target: &str, subject: &str) -> RequestHead {
@@ -220,7 +229,7 @@ fn a_watch_ends_with_its_credential_or_its_limit_whichever_is_first() {
         long.ends_at,
         Some(((NOW + 600) * 1_000_000, EndCause::CredentialExpired))
     );
-    assert_eq!(still_allowed(&long, &snapshot(2), now().micros), None);
+    assert_eq!(still_allowed(&long, &snapshot(2), now()), None);
     let short = forwarded(
         head("GET", "/api/v1/namespaces/shop/pods?watch=1", "short"),
         b"",
@@ -236,25 +245,56 @@ fn a_watch_ends_with_its_credential_or_its_limit_whichever_is_first() {
     );
 }
 
+fn watch() -> LongRunning {
+    let target = "/api/v1/namespaces/shop/pods?watch=1";
+    forwarded(head("GET", target, "reader"), b"").long.unwrap()
+}
+
 #[test]
 fn a_newer_policy_that_does_not_know_the_cluster_ends_a_watch() {
-    let watch = forwarded(
-        head("GET", "/api/v1/namespaces/shop/pods?watch=1", "reader"),
-        b"",
-    );
+    let known = snapshot(2);
+    assert_eq!(still_allowed(&watch(), &known, now()), None);
     let gone = Snapshot {
-        epoch: 2,
+        clusters: BTreeMap::new(),
+        authenticator: Arc::clone(&known.authenticator),
+        keys: Arc::clone(&known.keys),
+        ..empty(2)
+    };
+    assert_eq!(
+        still_allowed(&watch(), &gone, now()),
+        Some(EndCause::PolicyChanged)
+    );
+}
+
+/// Streams of a withdrawn key or a removed issuer went on until the token's own end (K-3.10).
+#[test]
+fn a_watch_ends_when_nobody_vouches_for_its_credential_any_more() {
+    let known = snapshot(2);
+    let withdrawn = Snapshot {
+        clusters: known.clusters.clone(),
+        authenticator: Arc::clone(&known.authenticator),
+        ..empty(2)
+    };
+    let removed = Snapshot {
+        clusters: known.clusters.clone(),
+        keys: Arc::clone(&known.keys),
+        ..empty(2)
+    };
+    for snapshot in [withdrawn, removed] {
+        let cause = still_allowed(&watch(), &snapshot, now());
+        assert_eq!(cause, Some(EndCause::CredentialRevoked));
+    }
+}
+
+fn empty(epoch: u64) -> Snapshot {
+    Snapshot {
+        epoch,
         bundle_digest: String::new(),
         authenticator: Arc::default(),
         keys: Arc::default(),
         clusters: BTreeMap::new(),
         hosts: Arc::default(),
-    };
-    let long = watch.long.unwrap();
-    assert_eq!(
-        still_allowed(&long, &gone, now().micros),
-        Some(EndCause::PolicyChanged)
-    );
+    }
 }
 
 #[test]
@@ -279,6 +319,44 @@ fn a_write_waits_for_the_audit_log_and_is_refused_without_it() {
     };
     assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(String::from_utf8_lossy(&refusal.body).contains("disk full"));
+}
+
+/// Bodies were read and held for callers that policy denies whatever they send.
+#[test]
+fn a_write_that_no_body_can_make_allowed_is_refused_before_its_body_is_read() {
+    let reads_body = |method: &str, target: &str, subject: &str| {
+        let mut write = head(method, target, subject);
+        write.has_body = true;
+        let output = fresh().handle(Input::Head(Box::new(write), None), now());
+        if let Output::Refuse(refusal) = &output {
+            assert_eq!(refusal.status, StatusCode::FORBIDDEN, "{method} {target}");
+        }
+        let reads = matches!(output, Output::ReadBody { .. });
+        assert!(reads || matches!(output, Output::Refuse(_)), "{output:?}");
+        reads
+    };
+    let (shop, vault) = (
+        "/api/v1/namespaces/shop/configmaps",
+        "/api/v1/namespaces/vault/configmaps",
+    );
+    for (method, target, subject, expected) in [
+        ("POST", vault.to_owned(), "reader", false),
+        ("PUT", format!("{shop}/a"), "reader", false),
+        ("DELETE", format!("{shop}/a"), "reader", false),
+        ("PATCH", format!("{vault}/a"), "reader", false),
+        // The name is in the body, and a rule may be about that name.
+        ("POST", shop.to_owned(), "reader", true),
+        ("POST", shop.to_owned(), "namer", true),
+        ("PATCH", format!("{shop}/a"), "reader", true),
+    ] {
+        assert_eq!(
+            reads_body(method, &target, subject),
+            expected,
+            "{method} {target}"
+        );
+    }
+    let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    assert!(reads_body("POST", review, "reader"));
 }
 
 #[test]
@@ -314,6 +392,37 @@ fn refuses_what_two_parsers_could_read_differently() {
     check_refused(body, b"x", 400, "takes no body");
 }
 
+/// The connection stayed open after headers that make it doubtful where the next request begins.
+#[test]
+fn a_connection_is_not_used_again_after_headers_that_may_frame_it_otherwise() {
+    let get = || head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    for (title, request, expected) in [
+        (
+            "two lengths",
+            with(with(get(), "content-length", "0"), "content-length", "0"),
+            true,
+        ),
+        (
+            "an unknown coding",
+            with(get(), "transfer-encoding", "xchunked"),
+            true,
+        ),
+        ("a look-alike", with(get(), "content_length", "5"), true),
+        (
+            "an impersonation that says nothing",
+            with(get(), "impersonate-uid", "1"),
+            false,
+        ),
+    ] {
+        let output = walk(&mut fresh(), request, b"");
+        let Output::Refuse(refusal) = output else {
+            panic!("{title}: {output:?}")
+        };
+        assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{title}");
+        assert_eq!(refusal.close, expected, "{title}");
+    }
+}
+
 #[test]
 fn the_host_names_the_cluster_and_must_agree_with_the_handshake() {
     let mut unknown = head("GET", "/api/v1/namespaces/shop/pods", "reader");
@@ -332,6 +441,81 @@ fn impersonation_is_judged_name_by_name_and_never_passed_on() {
         "system:admin",
     );
     check_refused(request, b"", 403, "impersonate");
+}
+
+/// A rule that allows every group allowed `system:masters` too, and the answer was 500.
+#[test]
+fn nobody_acts_as_a_group_of_the_cluster_whatever_a_rule_allows() {
+    let request = with(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods", "support"),
+            "impersonate-user",
+            "ana",
+        ),
+        "impersonate-group",
+        "system:masters",
+    );
+    check_refused(request, b"", 403, "does not act as `system:masters`");
+}
+
+/// An allowed `--as` left no trace: the events named the caller and not whom it acted as.
+#[test]
+fn every_event_names_whom_the_caller_acts_as_or_asked_to() {
+    let mut exchange = fresh();
+    let asked = with(
+        with(
+            head("GET", "/api/v1/namespaces/shop/pods?watch=1", "support"),
+            "impersonate-user",
+            "ana",
+        ),
+        "impersonate-group",
+        "people",
+    );
+    let asked = exchange.handle(Input::Head(Box::new(asked), None), now());
+    let Output::Record { event, .. } = asked else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(event.username(), "demo:support");
+    assert_eq!(event.impersonated_username(), "ana");
+    let Output::Forward(request) = exchange.handle(Input::Recorded(Ok(())), now()) else {
+        panic!("not forwarded")
+    };
+    assert_eq!(request.headers["impersonate-user"], "ana");
+    assert_eq!(request.headers["impersonate-group"], "people");
+    let answered = exchange.response_head(StatusCode::OK, &HeaderMap::new(), now().micros);
+    assert_eq!(answered.event.unwrap().impersonated_username(), "ana");
+    let closed = exchange.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(closed.impersonated_username(), "ana");
+
+    let mut denied = fresh();
+    let request = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    walk(
+        &mut denied,
+        with(request, "impersonate-user", "system:admin"),
+        b"",
+    );
+    let closed = denied.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(closed.username(), "demo:reader");
+    assert_eq!(closed.impersonated_username(), "system:admin");
+}
+
+/// The chain of earlier actors was read from the token and then dropped: no event named them.
+#[test]
+fn every_event_names_the_earlier_actors_of_a_delegated_token() {
+    let mut claims = claims("ana", 600);
+    claims["act"] = serde_json::json!({"sub": "reader", "act": {"sub": "planner"}});
+    let mut request = head("GET", "/api/v1/namespaces/shop/pods", "reader");
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", sign(&claims))).unwrap();
+    request.headers.insert("authorization", bearer);
+    let mut exchange = fresh();
+    let output = exchange.handle(Input::Head(Box::new(request), None), now());
+    let Output::Record { event, .. } = output else {
+        panic!("{output:?}")
+    };
+    assert_eq!(event.username(), "demo:reader");
+    let note = |name| event.annotation(name);
+    assert_eq!(note("countersign/acting-for"), Some("demo:ana"));
+    assert_eq!(note("countersign/prior-actors"), Some("demo:planner"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use gateway_identity::{
 };
 use http::{HeaderMap, Method, Uri};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::clock::Clock;
 use crate::config::IssuerConfig;
@@ -33,6 +34,24 @@ enum Source {
     File(PathBuf),
     /// A cluster reviews the tokens; there are no keys.
     Review,
+}
+
+/// What came of a wish for newer keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A fetch was made, with or without success.
+    Fetched,
+    /// The last one was too short a time ago.
+    TooSoon,
+}
+
+/// What is to be done about an unknown key.
+enum Want<'a> {
+    Fetch,
+    /// A fetch is under way; this is its end.
+    Await(Notified<'a>),
+    /// The rules allow no fetch now.
+    Nothing,
 }
 
 /// The keys of all issuers.
@@ -134,26 +153,31 @@ impl Keys {
 
     /// A token named an unknown key: fetches, if the rules allow it now, and waits for a fetch that
     /// is already under way.
-    pub(crate) async fn wanted(self: &Arc<Self>, url: &str) {
-        let (due, in_flight) = {
-            let mut ring = lock(&self.ring);
-            ring.handle(url, KeyEvent::UnknownKey, self.now());
-            let due = ring
-                .cache(url)
-                .is_some_and(|cache| cache.is_due(self.now()));
-            let in_flight = ring
-                .cache(url)
-                .is_some_and(gateway_identity::KeyCache::is_in_flight);
-            (due, in_flight)
-        };
-        if due {
-            self.fetch(url).await;
-        } else if in_flight {
-            let settled = self.settled.notified();
-            // The fetch ends within its own deadline, successful or not.
-            if tokio::time::timeout(CALL_DEADLINE, settled).await.is_err() {
-                tracing::debug!(issuer.url = url, "fetch under way did not end in time");
+    pub(crate) async fn wanted(self: &Arc<Self>, url: &str) -> Wanted {
+        match self.want(url) {
+            Want::Fetch => self.fetch(url).await,
+            Want::Await(settled) => {
+                // The fetch ends within its own deadline, successful or not.
+                if tokio::time::timeout(CALL_DEADLINE, settled).await.is_err() {
+                    tracing::debug!(issuer.url = url, "fetch under way did not end in time");
+                }
             }
+            Want::Nothing => return Wanted::TooSoon,
+        }
+        Wanted::Fetched
+    }
+
+    /// What an unknown key amounts to now.
+    fn want(&self, url: &str) -> Want<'_> {
+        // Made before the look at the ring: a fetch that settles in between is not waited for in
+        // vain.
+        let settled = self.settled.notified();
+        let mut ring = lock(&self.ring);
+        ring.handle(url, KeyEvent::UnknownKey, self.now());
+        match ring.cache(url) {
+            Some(cache) if cache.is_due(self.now()) => Want::Fetch,
+            Some(cache) if cache.is_in_flight() => Want::Await(settled),
+            Some(_) | None => Want::Nothing,
         }
     }
 
@@ -249,4 +273,29 @@ async fn get(fetcher: &Fetcher, url: &str, answer_bytes_max: usize) -> Result<By
         return Err(format!("`{url}` answered {status}"));
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://issuer.test.invalid";
+
+    /// The wait began after the look at the ring: a fetch that settled in between held its requests
+    /// for the whole deadline.
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_that_settles_right_after_it_was_seen_is_not_waited_for() {
+        let clock = Clock::start();
+        let metrics = Arc::new(Metrics::new(Instant::now()).unwrap());
+        let readiness = Arc::new(Readiness::new());
+        let keys = Keys::new(BTreeMap::new(), clock, readiness, metrics);
+        lock(&keys.ring).keep([URL]);
+        lock(&keys.ring).handle(URL, KeyEvent::Started, keys.now());
+        let Want::Await(settled) = keys.want(URL) else {
+            panic!("a fetch is under way")
+        };
+        keys.settled.notify_waiters();
+        let waited = tokio::time::timeout(CALL_DEADLINE, settled).await;
+        assert!(waited.is_ok());
+    }
 }

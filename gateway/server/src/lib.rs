@@ -12,6 +12,7 @@ mod bundle;
 mod clock;
 mod config;
 mod fetch;
+mod identities;
 mod keys;
 mod known;
 mod proxy;

@@ -28,7 +28,7 @@ use crate::fetch::{ClientTls, Fetcher};
 use crate::keys::Keys;
 use crate::known::KnownCallers;
 use crate::proxy::{
-    Gateway, HELD_BYTES_MAX, KillApp, Listener, LiveExchanges, Peers, TlsFiles, acceptor,
+    BodyBudget, Gateway, KillApp, Listener, LiveExchanges, Peers, TlsFiles, acceptor,
 };
 use crate::snapshot::{Publisher, Shown};
 use crate::state::{State, UpstreamCluster};
@@ -164,8 +164,7 @@ impl Running {
             readiness: Arc::clone(&readiness),
             status: Arc::clone(&policy_status),
         };
-        let publisher = Publisher::new(&config, Arc::clone(&keys), Arc::clone(&live), clock, shown)
-            .map_err(|why| part("client certificates", why))?;
+        let publisher = Publisher::new(&config, Arc::clone(&keys), Arc::clone(&live), clock, shown);
         let snapshot = publisher.snapshot();
         publisher.look();
         let state = Arc::new(State {
@@ -173,7 +172,7 @@ impl Running {
             snapshot,
             publisher: publisher.clone(),
             connector: Connector::new(None),
-            body_budget: Semaphore::new(HELD_BYTES_MAX),
+            body_budget: BodyBudget::new(),
             upstreams,
             callers: KnownCallers::default(),
             audit,
@@ -227,6 +226,7 @@ impl Running {
         self.spawn(Arc::clone(keys).run());
         self.spawn(publisher.clone().follow_directory());
         self.spawn(publisher.clone().follow_keys());
+        self.spawn(publisher.clone().follow_time());
         for (name, upstream) in self.state.upstreams.iter() {
             self.spawn(upstream.credential.clone().follow());
             self.spawn(watch_reachability(
@@ -400,11 +400,8 @@ fn upstreams(
             identity: upstream.endpoint.client.clone(),
         };
         let fetcher = Fetcher::new(&tls).map_err(|fault| part(what(), fault))?;
-        let discovery = Discovery {
-            fetcher,
-            authority: upstream.endpoint.authority.clone(),
-            credential: credential.clone(),
-        };
+        let authority = upstream.endpoint.authority.clone();
+        let discovery = Discovery::new(fetcher, authority, credential.clone());
         readiness.expect(&Check::Upstream(name.clone()));
         let peers = Peers::new(&upstream.endpoint);
         found.insert(

@@ -10,28 +10,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use gateway_exchange::{
-    ClusterSnapshot, Scopes, Snapshot, StaticIdentities, authenticator, still_allowed,
-};
-use gateway_identity::{Authenticator, CertificateSpec, LegacySpec};
-use gateway_kubeapi::Scope;
+use gateway_exchange::{ClusterSnapshot, Scopes, Snapshot, authenticator, still_allowed};
+use gateway_identity::Authenticator;
 use gateway_policy::compile::PolicySet;
 use gateway_policy::decode::decode;
 use gateway_policy::diagnostic::human;
 use gateway_policy::model::{Bundle, Effect, Mode};
 
-use crate::bundle::{DirectoryFault, Files, Fingerprint, fingerprint, read};
+use crate::bundle::{Files, Fingerprint, fingerprint, read};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::keys::Keys;
-use crate::proxy::{LiveExchanges, certificates};
+use crate::identities::IdentitySources;
+use crate::keys::{Keys, Wanted};
+use crate::proxy::LiveExchanges;
 use crate::telemetry::{
     BundleStatus, Check, Metrics, PolicyStatus, Readiness, Rejection, Reload, RuleCounts,
 };
 
-/// BOUND: resources remembered from discovery per cluster; one more forgets all, which costs a
-/// question each.
-const SCOPES_MAX: usize = 10_000;
+/// How often long-running exchanges are judged again under the same policy, for rules with
+/// `during` and `outside`.
+const REVIEW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Makes snapshots.
 #[derive(Clone)]
@@ -43,7 +41,7 @@ struct Inner {
     directory: PathBuf,
     every: Duration,
     clusters: Vec<String>,
-    fixed: StaticIdentities,
+    identities: IdentitySources,
     keys: Arc<Keys>,
     live: Arc<LiveExchanges>,
     metrics: Arc<Metrics>,
@@ -55,9 +53,16 @@ struct Inner {
 #[derive(Default)]
 struct Parts {
     epoch: u64,
-    seen: Fingerprint,
+    seen: Seen,
     bundle: Option<Loaded>,
     scopes: BTreeMap<String, Arc<Scopes>>,
+}
+
+/// What was read last, good or bad: nothing of it is read again until it changes.
+#[derive(Default, Clone, PartialEq, Eq)]
+struct Seen {
+    bundle: Fingerprint,
+    authorities: BTreeSet<Vec<u8>>,
 }
 
 /// A bundle that passed everything.
@@ -74,7 +79,7 @@ impl Publisher {
         live: Arc<LiveExchanges>,
         clock: Clock,
         shown: Shown,
-    ) -> Result<Self, String> {
+    ) -> Self {
         let hosts = config
             .clusters
             .iter()
@@ -93,20 +98,20 @@ impl Publisher {
             clusters: BTreeMap::new(),
             hosts: Arc::new(hosts),
         };
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             snapshot: Arc::new(ArcSwap::from_pointee(empty)),
             parts: Mutex::default(),
             directory: config.policy.directory.clone(),
             every: config.policy.every,
             clusters: config.clusters.keys().cloned().collect(),
-            fixed: fixed_identities(config)?,
+            identities: IdentitySources::new(config),
             keys,
             live,
             metrics: shown.metrics,
             readiness: shown.readiness,
             status: shown.status,
             clock,
-        })))
+        }))
     }
 
     pub(crate) fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
@@ -118,34 +123,46 @@ impl Publisher {
         self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the directory once; reads, checks and publishes on a change.
+    /// Looks at the bundle and at the authorities of client certificates once; reads, checks and
+    /// publishes on a change.
     pub(crate) fn look(&self) {
-        let seen = match fingerprint(&self.0.directory) {
+        let seen = match self.seen() {
             Ok(seen) => seen,
-            Err(fault) => return self.unreadable(&fault),
+            Err(why) => return self.unreadable(why),
         };
         if self.parts().seen == seen {
             return self.0.metrics.reloaded(Reload::Unchanged);
         }
         match read(&self.0.directory) {
-            Ok(files) => match self.load(&files) {
+            Ok(files) => match self.load(&files, &seen.authorities) {
                 Ok(loaded) => self.accept(loaded),
                 Err(report) => self.reject(report),
             },
-            Err(fault) => return self.unreadable(&fault),
+            Err(fault) => return self.unreadable(fault.to_string()),
         }
         self.parts().seen = seen;
     }
 
-    fn unreadable(&self, fault: &DirectoryFault) {
+    fn seen(&self) -> Result<Seen, String> {
+        Ok(Seen {
+            bundle: fingerprint(&self.0.directory).map_err(|fault| fault.to_string())?,
+            authorities: self.0.identities.authorities()?,
+        })
+    }
+
+    fn unreadable(&self, why: String) {
         self.0.metrics.reloaded(Reload::Unreadable);
-        tracing::error!(%fault, "policy source cannot be read");
+        tracing::error!(why, "policy source cannot be read");
         if self.parts().bundle.is_none() {
-            self.0.readiness.set(&Check::Policy, Err(fault.to_string()));
+            self.0.readiness.set(&Check::Policy, Err(why));
         }
     }
 
-    fn load(&self, files: &Files) -> Result<(Loaded, BundleStatus), String> {
+    fn load(
+        &self,
+        files: &Files,
+        authorities: &BTreeSet<Vec<u8>>,
+    ) -> Result<(Loaded, BundleStatus), String> {
         let (bundle, report) = decode(files);
         let bundle = bundle.ok_or_else(|| human(&report, files))?;
         let mut policies = BTreeMap::new();
@@ -158,7 +175,8 @@ impl Publisher {
         if !failed.is_empty() {
             return Err(failed.join("\n"));
         }
-        let authenticator = authenticator(&bundle.issuers, &self.0.fixed).map_err(|faults| {
+        let fixed = self.0.identities.with(authorities);
+        let authenticator = authenticator(&bundle.issuers, &fixed).map_err(|faults| {
             faults
                 .iter()
                 .map(ToString::to_string)
@@ -209,9 +227,9 @@ impl Publisher {
         });
     }
 
-    /// Swaps a new snapshot in and judges every long-running exchange by it.
+    /// Swaps a new snapshot in. What can end a long-running exchange is judged by it.
     fn publish(&self, epoch: Epoch) {
-        let fresh = {
+        {
             let mut parts = self.parts();
             match epoch {
                 Epoch::Next => parts.epoch += 1,
@@ -239,33 +257,45 @@ impl Publisher {
                 hosts: Arc::clone(&self.0.snapshot.load().hosts),
             });
             // Stored under the lock, so that a slower publish cannot put an older state back.
-            self.0.snapshot.store(Arc::clone(&fresh));
-            fresh
-        };
-        let now = self.0.clock.micros();
-        let ended = self.0.live.review(|long| still_allowed(long, &fresh, now));
-        if ended > 0 {
-            tracing::info!(exchanges = ended, "ended under the new policy");
+            self.0.snapshot.store(fresh);
+        }
+        match epoch {
+            Epoch::Next => self.review(),
+            Epoch::Same => {}
         }
     }
 
-    /// A token named a key that is not known.
-    pub(crate) async fn fetch_keys(&self, issuer: &str) {
-        self.0.keys.wanted(issuer).await;
-        self.publish(Epoch::Same);
+    /// Judges every long-running exchange by the current snapshot.
+    fn review(&self) {
+        let snapshot = self.0.snapshot.load_full();
+        let now = self.0.clock.now();
+        let ended = self
+            .0
+            .live
+            .review(|long| still_allowed(long, &snapshot, now));
+        if ended > 0 {
+            tracing::info!(exchanges = ended, "long exchanges ended");
+        }
     }
 
-    /// What discovery said of one group.
-    pub(crate) fn learn_scopes(&self, cluster: &str, group: &str, found: Vec<(String, Scope)>) {
+    /// A token named a key that is not known. What came of it is published before this returns.
+    pub(crate) async fn fetch_keys(&self, issuer: &str) {
+        match self.0.keys.wanted(issuer).await {
+            Wanted::Fetched => self.publish(Epoch::Same),
+            // Anybody can name an unknown key: that alone must cost nothing.
+            Wanted::TooSoon => {}
+        }
+    }
+
+    /// What discovery said of a cluster: all that it serves besides the built-in kinds.
+    pub(crate) fn learn_scopes(&self, cluster: &str, found: Scopes) {
         {
             let mut parts = self.parts();
-            let scopes = parts.scopes.entry(cluster.to_owned()).or_default();
-            let mut fresh = Scopes::clone(scopes);
-            if fresh.values().map(HashMap::len).sum::<usize>() + found.len() > SCOPES_MAX {
-                fresh.clear();
+            let known = parts.scopes.entry(cluster.to_owned()).or_default();
+            if **known == found {
+                return;
             }
-            fresh.entry(group.to_owned()).or_default().extend(found);
-            *scopes = Arc::new(fresh);
+            *known = Arc::new(found);
         }
         self.publish(Epoch::Same);
     }
@@ -275,10 +305,7 @@ impl Publisher {
         loop {
             tokio::time::sleep(self.0.every).await;
             let this = self.clone();
-            // Decoding and testing a large bundle takes a while; the workers serve meanwhile.
-            if let Err(error) = tokio::task::spawn_blocking(move || this.look()).await {
-                tracing::error!(%error, "policy look failed");
-            }
+            off_the_workers("policy", move || this.look()).await;
         }
     }
 
@@ -286,8 +313,25 @@ impl Publisher {
     pub(crate) async fn follow_keys(self) {
         loop {
             self.0.keys.changed.notified().await;
-            self.publish(Epoch::Next);
+            let this = self.clone();
+            off_the_workers("keys", move || this.publish(Epoch::Next)).await;
         }
+    }
+
+    /// Judges long-running exchanges again, for ever: time alone can end what a rule allows.
+    pub(crate) async fn follow_time(self) {
+        loop {
+            tokio::time::sleep(REVIEW_INTERVAL).await;
+            let this = self.clone();
+            off_the_workers("review", move || this.review()).await;
+        }
+    }
+}
+
+/// Decoding a bundle or proving thousands of watches anew takes a while; the workers serve meanwhile.
+async fn off_the_workers(what: &'static str, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(what, %error, "background work failed");
     }
 }
 
@@ -317,48 +361,4 @@ fn count(bundle: &Bundle) -> RuleCounts {
         }
     }
     counts
-}
-
-fn fixed_identities(config: &Config) -> Result<StaticIdentities, String> {
-    let mut authorities = Vec::new();
-    for path in config
-        .listeners
-        .values()
-        .filter_map(|listener| listener.tls.client_ca.as_ref())
-    {
-        for der in certificates(path).map_err(|fault| fault.to_string())? {
-            if !authorities.contains(&der.to_vec()) {
-                authorities.push(der.to_vec());
-            }
-        }
-    }
-    let certificates = config.certificates.as_ref().map(|mapping| CertificateSpec {
-        name: mapping.name.clone(),
-        kind: mapping.kind,
-        authorities,
-        username_prefix: mapping.username_prefix.clone(),
-        groups_prefix: mapping.groups_prefix.clone(),
-    });
-    let legacy = config
-        .legacy
-        .iter()
-        .map(|(name, token)| LegacySpec {
-            name: name.clone(),
-            hash: token.hash.clone(),
-            username: token.user.clone(),
-            groups: token.groups.clone(),
-            expires_at: token.expires_at,
-        })
-        .collect();
-    let reviewed: BTreeSet<String> = config
-        .issuers
-        .iter()
-        .filter(|(_, issuer)| issuer.token_review.is_some())
-        .map(|(name, _)| name.clone())
-        .collect();
-    Ok(StaticIdentities {
-        certificates: certificates.into_iter().collect(),
-        legacy,
-        reviewed,
-    })
 }

@@ -8,16 +8,16 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use gateway_audit::Event;
 use gateway_exchange::{Closing, Exchange, KnownCaller, Snapshot};
+use gateway_identity::CacheKey;
 use http::{HeaderValue, StatusCode};
 use pingora_core::connectors::http::Connector;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::account::Account;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
-use crate::known::{CredentialKey, KnownCallers};
-use crate::proxy::{LiveExchanges, Peers};
+use crate::known::KnownCallers;
+use crate::proxy::{BodyBudget, LiveExchanges, Peers};
 use crate::snapshot::Publisher;
 use crate::telemetry::{Metrics, Phase, Readiness};
 use crate::upstream::{CredentialSource, Discovery};
@@ -42,8 +42,7 @@ pub(crate) struct State {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) publisher: Publisher,
     pub(crate) connector: Connector,
-    /// BOUND: bytes of request bodies held at once.
-    pub(crate) body_budget: Semaphore,
+    pub(crate) body_budget: Arc<BodyBudget>,
     pub(crate) upstreams: Arc<BTreeMap<String, Arc<UpstreamCluster>>>,
     pub(crate) callers: KnownCallers,
     pub(crate) audit: AuditLog,
@@ -68,12 +67,12 @@ impl State {
     }
 
     /// What is remembered of a credential.
-    pub(crate) fn known(&self, key: Option<CredentialKey>) -> Option<Arc<KnownCaller>> {
+    pub(crate) fn known(&self, key: Option<CacheKey>) -> Option<Arc<KnownCaller>> {
         self.callers.find(key?)
     }
 
     /// Remembers a caller that an exchange has just proven.
-    pub(crate) fn remember(&self, key: Option<CredentialKey>, exchange: &mut Exchange) {
+    pub(crate) fn remember(&self, key: Option<CacheKey>, exchange: &mut Exchange) {
         if let (Some(key), Some(proven)) = (key, exchange.take_proven()) {
             self.callers.remember(key, proven);
         }
@@ -101,16 +100,11 @@ impl State {
         }
     }
 
-    pub(crate) async fn resolve_scope(
-        &self,
-        cluster: &str,
-        group: &str,
-        version: &str,
-    ) -> Arc<Snapshot> {
+    pub(crate) async fn resolve_scope(&self, cluster: &str) -> Arc<Snapshot> {
         if let Some(upstream) = self.upstream(cluster) {
-            match upstream.discovery.scopes(group, version).await {
-                Ok(scopes) => self.publisher.learn_scopes(cluster, group, scopes),
-                Err(why) => tracing::warn!(k8s.cluster = cluster, why, "discovery failed"),
+            let tell = |scopes| self.publisher.learn_scopes(cluster, scopes);
+            if let Err(why) = upstream.discovery.refresh(tell).await {
+                tracing::warn!(k8s.cluster = cluster, why, "discovery failed");
             }
         }
         self.snapshot.load_full()

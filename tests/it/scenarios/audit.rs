@@ -3,7 +3,8 @@
 use gateway_tests::{Event, Request, WebSocket, fresh, get};
 use serde_json::Value;
 
-use crate::ground::{assert_status, ground};
+use super::Stage;
+use crate::ground::{EVERYTHING, assert_status, ground};
 
 /// The API server knows the agent as the impersonated user, and joins by the audit id (K-7.12).
 #[test]
@@ -64,6 +65,48 @@ fn a_denied_request_has_one_event_and_no_answer_of_the_api_server() {
     assert_eq!(events[0].annotation("countersign/decision"), "deny");
     assert_eq!(events[0].code(), 403);
     assert_eq!(ground.cluster.journal().by_id(id).len(), 0);
+}
+
+/// An allowed `--as` left a hole: the gateway's log named the caller alone.
+#[test]
+fn both_logs_say_whom_an_allowed_impersonation_acts_as() {
+    let rules = r#"
+allow "act-as-ana" {
+    why "Support looks at what Ana sees"
+    who { user "it:support" }
+    can impersonate
+    on "users" "groups"
+    in "@cluster"
+    named "it:ana" "it:admins"
+}
+"#;
+    let rules = [EVERYTHING, rules].concat();
+    let stage = Stage::new(|setup| setup.with_rules(&rules));
+    let agent = fresh("audit");
+    let target = format!("/api/v1/namespaces/{}/configmaps", stage.ground.namespace);
+    let request = get(&target)
+        .token(&stage.issuer.token("support"))
+        .agent(&agent)
+        .header("Impersonate-User", "it:ana")
+        .header("Impersonate-Group", "it:admins");
+    let answer = stage.gateway.wire().ask(&request);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let id = answer
+        .header("countersign-decision-id")
+        .expect("a decision id");
+    let theirs = stage
+        .ground
+        .cluster
+        .journal()
+        .await_agent(&agent, "ResponseComplete");
+    for stage_of_event in ["RequestReceived", "ResponseComplete"] {
+        let ours = stage.gateway.journal().await_stage(id, stage_of_event);
+        assert_eq!(ours.text("/user/username"), "it:support");
+        for pointer in ["/impersonatedUser/username", "/impersonatedUser/groups/0"] {
+            assert_eq!(ours.text(pointer), theirs.text(pointer), "{pointer}");
+        }
+        assert_eq!(ours.text("/impersonatedUser/username"), "it:ana");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod obligations;
 mod reload;
 mod reviews;
 mod routing;
+mod streams;
 mod upstream;
 
 use std::io::Result;

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use gateway_tests::{Bundle, Cluster, Issuer, Request, Setup, eventually, fresh, get};
+use gateway_tests::{
+    Bundle, Cluster, FakeUpstream, Issuer, Request, Script, Setup, eventually, fresh, get,
+    read_request, write_answer,
+};
 
 use super::Watch;
 use crate::ground::{EVERYTHING, assert_status, ground};
@@ -99,5 +102,34 @@ allow "everybody" {
         assert_status(&format!("round {round}"), &answer, 403);
         let answer = client.ask(&request).expect("an answer");
         assert_eq!(answer.status, 403, "round {round}");
+    }
+}
+
+/// Any answer counted as reachable: a gateway whose credential was withdrawn called itself ready.
+#[test]
+fn is_not_ready_before_an_api_server_that_does_not_know_the_gateway() {
+    for (status, why) in [
+        (
+            "401 Unauthorized",
+            "answered 401 Unauthorized; check the gateway's own credential",
+        ),
+        (
+            "500 Internal Server Error",
+            "answered 500 Internal Server Error",
+        ),
+    ] {
+        let upstream = FakeUpstream::start(Script::http1(move |connection, _| {
+            while read_request(connection)?.is_some() {
+                write_answer(connection, status, "{}")?;
+            }
+            Ok(())
+        }));
+        let issuer = Issuer::start();
+        let gateway = Setup::with_kubeconfig(&upstream.kubeconfig(), &issuer).start();
+        let line = format!("[-]upstream/one: /version {why}");
+        eventually("the check to say so", || {
+            let (code, text) = gateway.admin("/readyz?verbose");
+            (code == 503 && text.contains(&line)).then_some(())
+        });
     }
 }

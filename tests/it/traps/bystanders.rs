@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway_tests::{
-    Authority, Bundle, FakeUpstream, Issuer, Script, Setup, get, read_request, write_answer,
+    Authority, Bundle, FakeUpstream, Issuer, Request, Script, Setup, get, read_request,
+    write_answer,
 };
 
 use super::Bench;
@@ -116,4 +117,77 @@ fn resident_bytes(pid: u64) -> u64 {
         .parse()
         .expect("a number");
     kib * 1024
+}
+
+/// Requests for groups that nobody serves were asked for at the API server one by one, and each group
+/// was remembered for ever.
+#[test]
+fn made_up_resources_become_no_flood_of_questions() {
+    const DISCOVERY: &str = r#"{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","items":[{"metadata":{"name":"example.com"},"versions":[{"version":"v1","resources":[{"resource":"widgets","scope":"Namespaced"}]}]}]}"#;
+    let bench = Bench::new(Script::http1(|connection, log| {
+        while let Some(request) = read_request(connection)? {
+            let answer = if request.line.starts_with("GET /apis HTTP") {
+                DISCOVERY
+            } else {
+                "{}"
+            };
+            log.add(request);
+            write_answer(connection, "200 OK", answer)?;
+        }
+        Ok(())
+    }));
+    let ask = |group: &str| {
+        let target = format!("/apis/{group}/v1/namespaces/a/widgets/x");
+        let request = get(&target).token(&bench.token());
+        assert_eq!(bench.gateway.wire().ask(&request).status, 200, "{target}");
+    };
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let ask = &ask;
+            scope.spawn(move || ask(&format!("made-up-{number}.test.invalid")));
+        }
+    });
+    let questions = || bench.received("GET /apis HTTP").len();
+    // Whoever came while one was under way waits for the next, which may be let in a second later.
+    let asked = questions();
+    assert!((1..=5).contains(&asked), "{asked} questions for 40 groups");
+    ask("example.com");
+    assert_eq!(questions(), asked, "what is known is not asked for");
+}
+
+/// Each request took room for the largest body there may be, before a byte of it had come: eighty-five
+/// slow uploads of one caller had everybody's writes refused.
+#[test]
+fn slow_uploads_of_one_caller_hold_up_nobody() {
+    const SLOW_COUNT: usize = 100;
+    const BUDGET: Duration = Duration::from_secs(5);
+    let script = Script::http1(|connection, log| {
+        while let Some(request) = read_request(connection)? {
+            log.add(request);
+            write_answer(connection, "201 Created", "{}")?;
+        }
+        Ok(())
+    });
+    let bench = Bench::new(script);
+    let target = "/api/v1/namespaces/a/configmaps";
+    let announced = Request::new("POST", target)
+        .token(&bench.token())
+        .header("Content-Type", "application/json")
+        .header("Content-Length", "3000000");
+    let mut slow = Vec::new();
+    for _ in 0..SLOW_COUNT {
+        let mut wire = bench.gateway.wire();
+        wire.send(&announced.bytes()).unwrap();
+        wire.send(b"{").unwrap();
+        slow.push(wire);
+    }
+    let object = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}"#;
+    let write = Request::new("POST", target)
+        .token(&bench.issuer.token("another"))
+        .body("application/json", object);
+    let started = Instant::now();
+    let answer = bench.gateway.wire().ask(&write);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert!(started.elapsed() < BUDGET, "{:?}", started.elapsed());
+    drop(slow);
 }

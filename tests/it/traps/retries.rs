@@ -1,6 +1,11 @@
 //! T6: what is sent twice when a reused connection dies after delivery.
 
-use gateway_tests::{Request, Script, WebSocket, get, read_request, write_answer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gateway_tests::{
+    Frame, Request, Script, WebSocket, get, header_block, read_request, write_answer,
+};
 
 use super::Bench;
 
@@ -103,5 +108,64 @@ fn only_plain_reads_are_ever_delivered_twice() {
             answer.status,
             answer.text()
         );
+    }
+}
+
+/// What an HTTP/2 upstream does to the first requests it gets.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    /// GOAWAY below the stream: not processed.
+    GoAwayBelow,
+    /// REFUSED_STREAM: not processed.
+    RefusedStream,
+    /// GOAWAY that takes the stream in, then the end: perhaps processed.
+    GoAwayAbove,
+    /// CANCEL: perhaps processed.
+    Cancel,
+}
+
+/// Refuses that many requests, then answers 201. Counts what it gets.
+fn refuses(count: usize, refusal: Refusal, seen: &Arc<AtomicUsize>) -> Script {
+    let seen = Arc::clone(seen);
+    Script::frames(move |frames| {
+        loop {
+            let stream = frames.next_request()?;
+            if seen.fetch_add(1, Ordering::SeqCst) >= count {
+                let head = [(":status", "201"), ("content-type", "application/json")];
+                frames.send(&Frame::headers(stream, header_block(&head), false))?;
+                frames.send(&Frame::data(stream, b"{}", true))?;
+                continue;
+            }
+            match refusal {
+                Refusal::GoAwayBelow => return frames.send(&Frame::go_away(stream - 1)),
+                Refusal::GoAwayAbove => return frames.send(&Frame::go_away(stream)),
+                Refusal::RefusedStream => frames.send(&Frame::refuse(stream))?,
+                Refusal::Cancel => frames.send(&Frame::cancel(stream))?,
+            }
+        }
+    })
+}
+
+/// An API server with `--goaway-chance`, or about to end, refuses streams that it did nothing for;
+/// the caller was told 504, "may have been carried out".
+#[test]
+fn a_write_that_was_surely_not_carried_out_is_sent_once_more() {
+    for (refusal, times, status, deliveries) in [
+        (Refusal::GoAwayBelow, 1, 201, 2),
+        (Refusal::RefusedStream, 1, 201, 2),
+        (Refusal::GoAwayBelow, 9, 503, 2),
+        (Refusal::RefusedStream, 9, 503, 2),
+        (Refusal::GoAwayAbove, 9, 504, 1),
+        (Refusal::Cancel, 9, 504, 1),
+    ] {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let bench = Bench::new(refuses(times, refusal, &seen));
+        let write = Request::new("DELETE", TARGET)
+            .token(&bench.token())
+            .body("application/json", "{}");
+        let answer = bench.gateway.wire().ask(&write);
+        assert_eq!(answer.status, status, "{refusal:?}: {}", answer.text());
+        let seen = seen.load(Ordering::SeqCst);
+        assert_eq!(seen, deliveries, "{refusal:?} {times} times");
     }
 }

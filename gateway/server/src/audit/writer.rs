@@ -128,7 +128,6 @@ impl Writer {
         mut report: Report,
     ) -> Self {
         report.works();
-        report.works();
         Self {
             sink,
             queue,

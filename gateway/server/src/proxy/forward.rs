@@ -1,17 +1,20 @@
 //! The gateway's own way upstream for judged bodies.
 //!
 //! Pingora's proxy keeps at most 64 KiB of a body that was read before the upstream is chosen (T2)
-//! and hangs on some errors (T3). A judged body is small and whole, so it is sent here, exactly
-//! once: there is no retry.
+//! and hangs on some errors (T3). A judged body is small and whole, so it is sent here, once: there
+//! is no second attempt unless the API server says that it did nothing in the first.
 
 use bytes::{Bytes, BytesMut};
 use gateway_exchange::{Answered, Carriage, Exchange, UpstreamFailure, UpstreamRequest};
 use http::{StatusCode, Version, header};
+use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use super::failure::{Failure, is_unprocessed};
 use super::hooks::respond;
 use crate::state::{State, UpstreamCluster};
 
@@ -76,41 +79,26 @@ pub(super) async fn send(
     request: &UpstreamRequest,
     state: &State,
 ) -> Result<()> {
-    let body = match &request.carriage {
-        Carriage::Write(body) | Carriage::Review(body) => body.clone(),
-        Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => Bytes::new(),
-    };
     let Some(upstream) = state.upstream(&request.cluster) else {
         let refusal = exchange.upstream_failed(UpstreamFailure::NotReached);
         return respond(session, refusal, state).await;
     };
-    let connected = state
-        .connector
-        .get_http_session(&upstream.peers.plain)
-        .await;
-    let (mut client, _reused) = match connected {
-        Ok(connected) => connected,
-        Err(error) => {
-            tracing::warn!(exchange.id = exchange.id(), %error, "upstream not reached");
-            let refusal = exchange.upstream_failed(UpstreamFailure::NotReached);
+    let mut delivered = deliver(exchange.id(), request, &upstream, state).await;
+    // BOUND: one more attempt, and only where the API server said that it did nothing: one with
+    // `--goaway-chance`, or about to end, says so to whatever it does not take any more.
+    if matches!(delivered, Err(Failure::Unprocessed)) {
+        delivered = deliver(exchange.id(), request, &upstream, state).await;
+    }
+    let Delivered {
+        mut client,
+        head,
+        written,
+    } = match delivered {
+        Ok(delivered) => delivered,
+        Err(failure) => {
+            let refusal = exchange.upstream_failed(failure.told());
             return respond(session, refusal, state).await;
         }
-    };
-    client.set_read_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
-    client.set_write_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
-    let written = match write_request(&mut client, request, &upstream, body).await {
-        Ok(written) => written,
-        Err(error) => {
-            tracing::warn!(exchange.id = exchange.id(), %error, "upstream broke while it was written to");
-            client.shutdown().await;
-            // Some bytes may have arrived, so this is "may have happened" (K-9.12).
-            let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
-            return respond(session, refusal, state).await;
-        }
-    };
-    let Some(head) = response_head(&client) else {
-        let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
-        return respond(session, refusal, state).await;
     };
     let whole = match request.carriage {
         Carriage::Review(_) => review(session, exchange, &mut client, head, state).await?,
@@ -119,11 +107,52 @@ pub(super) async fn send(
         }
     };
     if whole && written == Written::Whole {
-        release(client, &upstream, state).await;
+        release(client, &upstream.peers.plain, &state.connector).await;
     } else {
         client.shutdown().await;
     }
     Ok(())
+}
+
+/// A request that was answered.
+struct Delivered {
+    client: HttpSession,
+    head: ResponseHeader,
+    written: Written,
+}
+
+async fn deliver(
+    id: &str,
+    request: &UpstreamRequest,
+    upstream: &UpstreamCluster,
+    state: &State,
+) -> std::result::Result<Delivered, Failure> {
+    let connected = state.connector.get_http_session(&upstream.peers.plain);
+    let (mut client, _reused) = connected.await.map_err(|error| {
+        tracing::warn!(exchange.id = id, %error, "upstream not reached");
+        Failure::of_connecting(&error)
+    })?;
+    client.set_read_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
+    client.set_write_timeout(Some(super::UPSTREAM_WRITE_ANSWER_MAX));
+    let written = match write_request(&mut client, request, upstream).await {
+        Ok(written) => written,
+        Err(error) => {
+            tracing::warn!(exchange.id = id, %error, "upstream broke while it was written to");
+            client.shutdown().await;
+            // Some bytes may have arrived, so this is "may have happened" (K-9.12), unless the API
+            // server itself says that it did not.
+            return Err(Failure::of(&error));
+        }
+    };
+    let Some(head) = client.response_header().cloned() else {
+        client.shutdown().await;
+        return Err(Failure::Broken);
+    };
+    Ok(Delivered {
+        client,
+        head,
+        written,
+    })
 }
 
 /// How much of the request upstream took before it answered.
@@ -141,8 +170,11 @@ async fn write_request(
     client: &mut HttpSession,
     request: &UpstreamRequest,
     upstream: &UpstreamCluster,
-    body: Bytes,
 ) -> Result<Written> {
+    let body = match &request.carriage {
+        Carriage::Write(body) | Carriage::Review(body) => body.clone(),
+        Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => Bytes::new(),
+    };
     let version = if client.as_http2().is_some() {
         Version::HTTP_2
     } else {
@@ -156,6 +188,8 @@ async fn write_request(
     match (written, answered) {
         (Ok(()), Ok(())) => Ok(Written::Whole),
         (Err(_), Ok(())) => Ok(Written::Part),
+        // Why it could not be written is less than the API server's own word on it.
+        (Err(_), Err(error)) if is_unprocessed(&error) => Err(error),
         (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
     }
 }
@@ -177,10 +211,6 @@ async fn read_head(client: &mut HttpSession) -> Result<()> {
         client.read_response_header().await?;
     }
     Ok(())
-}
-
-fn response_head(client: &HttpSession) -> Option<ResponseHeader> {
-    client.response_header().cloned()
 }
 
 async fn relay(
@@ -252,13 +282,9 @@ async fn review(
     Ok(true)
 }
 
-async fn release(client: HttpSession, upstream: &UpstreamCluster, state: &State) {
-    let mut client = client;
+async fn release(mut client: HttpSession, peer: &HttpPeer, connector: &Connector) {
     if let HttpSession::H1(h1) = &mut client {
         h1.respect_keepalive();
     }
-    state
-        .connector
-        .release_http_session(client, &upstream.peers.plain, None)
-        .await;
+    connector.release_http_session(client, peer, None).await;
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_exchange::{
-    Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead, UpstreamFailure,
-    UpstreamRequest,
+    Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead, UpstreamRequest,
 };
 use http::{Method, Version, header};
 use pingora_core::protocols::http::v2::server::H2Options;
@@ -17,10 +16,11 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use super::body::read_body;
+use super::failure::Failure;
 use super::forward;
 use super::live::{Listed, Live};
 use super::tls::PeerTls;
-use crate::known::CredentialKey;
+use crate::known::credential_key;
 use crate::state::State;
 
 /// BOUND: a downstream that takes no byte for this long is cut. Watches and sessions send at least
@@ -45,6 +45,15 @@ pub(crate) struct Context {
     /// T7: set when upstream says 101, before any byte of the session is seen.
     upgraded: bool,
     state: Arc<State>,
+}
+
+impl Context {
+    /// Whose body is read; a body is asked for only after its sender was proven.
+    fn username(&self) -> String {
+        let exchange = self.exchange.as_ref();
+        let user = exchange.and_then(|exchange| exchange.summary().username);
+        user.unwrap_or_default().to_owned()
+    }
 }
 
 impl Drop for Context {
@@ -90,7 +99,7 @@ impl ProxyHttp for Gateway {
             return Ok(true);
         };
         let head = head_of(session, self.cluster.clone());
-        let key = CredentialKey::of(&head);
+        let key = credential_key(&head);
         let known = self.state.known(key);
         let mut output =
             exchange.handle(Input::Head(Box::new(head), known), self.state.clock.now());
@@ -100,13 +109,13 @@ impl ProxyHttp for Gateway {
                 Output::ReviewToken { issuer, body } => {
                     Input::Reviewed(self.state.review_token(&issuer, body).await)
                 }
-                Output::ResolveScope {
-                    cluster,
-                    group,
-                    version,
-                } => Input::Scope(self.state.resolve_scope(&cluster, &group, &version).await),
+                Output::ResolveScope { cluster } => {
+                    Input::Scope(self.state.resolve_scope(&cluster).await)
+                }
                 Output::ReadBody { bytes_max } => {
-                    Input::Body(read_body(session, bytes_max, &self.state.body_budget).await)
+                    let user = ctx.username();
+                    let budget = &self.state.body_budget;
+                    Input::Body(read_body(session, bytes_max, &user, budget).await)
                 }
                 Output::Record { event, durable } => {
                     Input::Recorded(self.state.record(&event, durable).await)
@@ -242,7 +251,7 @@ impl ProxyHttp for Gateway {
         if session.response_written().is_some() || *error.esource() == ErrorSource::Downstream {
             return refused;
         }
-        let failure = failure_of(error);
+        let failure = Failure::of(error).told();
         tracing::warn!(exchange.id = exchange.id(), %error, "upstream failed");
         self.state
             .account
@@ -294,6 +303,8 @@ impl Gateway {
             // An idle watch or session is quiet, not dead.
             session.set_read_timeout(None);
             ctx.listed = Some(live.list(long, &self.state));
+            // Once it is listed every later publish reviews it; one may have come before.
+            live.judge_by(&self.state);
         }
         match request.carriage {
             Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => {
@@ -433,28 +444,6 @@ pub(super) async fn respond(session: &mut Session, refusal: Refusal, state: &Sta
             .await?;
     }
     Ok(())
-}
-
-fn failure_of(error: &Error) -> UpstreamFailure {
-    // What pingora reports before a byte of the request was sent.
-    const NOT_REACHED: [ErrorType; 11] = [
-        ErrorType::ConnectTimedout,
-        ErrorType::ConnectRefused,
-        ErrorType::ConnectNoRoute,
-        ErrorType::ConnectError,
-        ErrorType::BindError,
-        ErrorType::SocketError,
-        ErrorType::TLSHandshakeFailure,
-        ErrorType::TLSHandshakeTimedout,
-        ErrorType::InvalidCert,
-        ErrorType::HandshakeError,
-        ErrorType::ConnectProxyFailure,
-    ];
-    if NOT_REACHED.contains(error.etype()) {
-        UpstreamFailure::NotReached
-    } else {
-        UpstreamFailure::Broke
-    }
 }
 
 fn not_admitted() -> Box<Error> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
-use gateway_exchange::{EndCause, LongKind, LongRunning};
+use gateway_exchange::{EndCause, LongKind, LongRunning, still_allowed};
 use tokio_util::sync::CancellationToken;
 
 use crate::state::State;
@@ -122,6 +122,20 @@ impl Live {
             id: self.id,
             registry: Arc::clone(&state.live),
             _gauge: gauge,
+        }
+    }
+
+    /// Judges a listed exchange by the current snapshot, if it was judged by an older one.
+    pub(crate) fn judge_by(&self, state: &State) {
+        let snapshot = state.snapshot.load();
+        let Some(listed) = state.live.long.get(&self.id) else {
+            return;
+        };
+        let (long, _) = listed.value();
+        if long.epoch != snapshot.epoch
+            && let Some(cause) = still_allowed(long, &snapshot, state.clock.now())
+        {
+            self.end(cause);
         }
     }
 

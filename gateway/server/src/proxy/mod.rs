@@ -2,6 +2,7 @@
 
 mod body;
 mod buffered;
+mod failure;
 mod forward;
 mod gate;
 mod hooks;
@@ -13,7 +14,7 @@ mod tls;
 
 use std::time::Duration;
 
-pub(crate) use body::HELD_BYTES_MAX;
+pub(crate) use body::BodyBudget;
 pub(crate) use hooks::Gateway;
 pub(crate) use kill::KillApp;
 pub(crate) use listener::Listener;

@@ -106,7 +106,7 @@ labels! {
         Unsupported = "unsupported",
         /// A bound on head, body or count was reached.
         TooLarge = "too-large",
-        /// The request carries identity headers.
+        /// The request asks to act as somebody whom the gateway never acts as.
         Impersonation = "impersonation",
         /// The host or path names no cluster.
         UnknownCluster = "unknown-cluster",
