@@ -65,7 +65,7 @@ bench: ## measure; WHAT= names one benchmark
 	@benches/run "$(WHAT)"
 
 .PHONY: conformance
-conformance: install ## kubectl's and client-go's own suites through the gateway
+conformance: install ## kubectl's own suite through the gateway
 	@tests/conformance/run
 
 .PHONY: fuzz

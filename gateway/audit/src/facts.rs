@@ -22,7 +22,7 @@ pub struct Facts<'a> {
     pub request_uri: &'a str,
     /// The Kubernetes verb; for what is not a resource request the method in lower case.
     pub verb: &'a str,
-    /// Forwarded-for addresses of trusted proxies, then the peer (K-10.4).
+    /// The peer; a list, as in Kubernetes' own events (K-10.4).
     pub source_ips: &'a [IpAddr],
     /// The `User-Agent` header.
     pub user_agent: Option<&'a str>,

@@ -57,7 +57,7 @@ fn agent_defaults() -> Caller {
 /// impersonation.
 fn examples() -> Vec<Event> {
     let caller = agent();
-    let addresses = [IpAddr::from([192, 0, 2, 7]), "2001:db8::1".parse().unwrap()];
+    let addresses = [IpAddr::from([192, 0, 2, 7])];
     let object = ObjectRef {
         resource: Some("pods".to_owned()),
         namespace: Some("shop".to_owned()),
@@ -76,7 +76,7 @@ fn examples() -> Vec<Event> {
     };
     let received = Facts {
         audit_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c11",
-        decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c12",
+        decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c11",
         cluster: Some("prod-eu-1"),
         request_uri: "/api/v1/namespaces/shop/pods/web-0/exec?command=mysql&command=-pHunter2&tty=true",
         verb: "create",
@@ -104,7 +104,7 @@ fn examples() -> Vec<Event> {
     let unauthorized = ResponseStatus::failure(401, "Unauthorized", "the token has expired");
     let refused = Facts {
         audit_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c13",
-        decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c14",
+        decision_id: "0198d0a2-7e5b-7c11-9d4e-3a8b0a6f7c13",
         request_uri: "/api/v1/pods",
         verb: "list",
         received_at_micros: RECEIVED,

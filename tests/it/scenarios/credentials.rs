@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gateway_tests::{
-    Bundle, Issuer, Request, eventually, eventually_within, fresh, get, sha256_hex,
+    Authority, Bundle, Issuer, Request, eventually, eventually_within, fresh, get, sha256_hex,
 };
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn a_watch_ends_with_its_token() {
 }
 
 /// K-8.9: a token of a new key is good at once or within the interval at which unknown keys may be
-/// asked for; tokens of a withdrawn key are not.
+/// asked for; those of the old key stay good while it is published.
 #[test]
 fn keys_rotate_without_a_restart() {
     let stage = Stage::new(|setup| setup);
@@ -61,6 +61,25 @@ fn keys_rotate_without_a_restart() {
         200,
         "both keys are published"
     );
+}
+
+/// A withdrawn key proves nobody any more, whoever was proven by it before, once the gateway has
+/// asked for the keys again.
+#[test]
+fn tokens_of_a_withdrawn_key_end() {
+    let stage = Stage::new(|setup| setup);
+    let ask = |token: &str| stage.gateway.wire().ask(&get("/version").token(token));
+    let seen = stage.issuer.token("seen");
+    let unseen = stage.issuer.token("unseen");
+    assert_eq!(ask(&seen).status, 200);
+    stage.issuer.rotate("key-2", false);
+    let new = stage.issuer.token("agent");
+    // Unknown keys may be asked for every 30 s.
+    eventually_within(Duration::from_secs(45), "the new key to be known", || {
+        (ask(&new).status == 200).then_some(())
+    });
+    assert_status("a token of the withdrawn key", &ask(&unseen), 401);
+    assert_status("one that was good before", &ask(&seen), 401);
 }
 
 /// A flood of tokens with made-up keys does not become a flood at the issuer.
@@ -187,6 +206,53 @@ allow "agents" { why "Agents do more"; who { kind agent }; can read write; on "c
         &stage.gateway.wire().ask(&near),
         401,
     );
+}
+
+/// Whoever has an identity is judged by it, and the shared token beside it gives nothing.
+#[test]
+fn an_identity_beside_a_shared_token_is_judged_by_the_identity() {
+    const TOKEN: &str = "a-shared-token-beside-a-certificate";
+    let rules = r#"
+allow "shared" { why "The shared token may delete"; who { kind legacy }; can read write; on "configmaps"; in "*" }
+allow "agents" { why "Agents read"; who { kind agent }; can read; on "configmaps"; in "*" }
+"#;
+    let authority = Authority::new("mesh CA");
+    let stage = Stage::new(|setup| {
+        setup
+            .with_rules(rules)
+            .with_listener_lines("main", "    client-ca \"mesh.crt\"\n    cluster \"one\"\n")
+            .with_file("mesh.crt", &authority.pem())
+            .with_line("client-certificates \"mesh\" {\n    kind agent\n    username-prefix \"mesh:\"\n    groups-prefix \"it:\"\n}")
+            .with_line(&format!(
+                "legacy \"ci\" {{\n    hash \"sha256:{}\"\n    user \"legacy:ci\"\n    \
+                groups \"it:admins\"\n    expires \"2100-01-01T00:00:00Z\"\n}}",
+                sha256_hex(TOKEN.as_bytes())
+            ))
+    });
+    let leaf = authority.client("robot", &["admins"]);
+    let namespace = &stage.ground.namespace;
+    let target = format!("/api/v1/namespaces/{namespace}/configmaps/cm");
+    let delete = Request::new("DELETE", &format!("{target}?dryRun=All")).token(TOKEN);
+    let answer = stage.gateway.wire().ask(&delete);
+    assert_eq!(
+        answer.status,
+        200,
+        "the shared token alone: {}",
+        answer.text()
+    );
+    let agent = fresh("beside");
+    let read = get(&target).token(TOKEN).agent(&agent);
+    let answer = stage.gateway.wire_with(Some(&leaf)).ask(&read);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let journal = stage.ground.cluster.journal();
+    let event = journal.await_agent(&agent, "ResponseComplete");
+    assert_eq!(event.text("/impersonatedUser/username"), "mesh:robot");
+    let id = event.text("/auditID");
+    let own = stage.gateway.journal().await_stage(id, "ResponseComplete");
+    assert_eq!(own.text("/user/username"), "mesh:robot");
+    assert_eq!(own.annotation("countersign/kind"), "agent");
+    let answer = stage.gateway.wire_with(Some(&leaf)).ask(&delete);
+    assert_status("the identity may not delete", &answer, 403);
 }
 
 /// ServiceAccount tokens are proven by the cluster itself, which knows when the account is gone

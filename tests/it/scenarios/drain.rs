@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gateway_tests::{Bundle, FakeUpstream, Issuer, Script, Setup, WebSocket, eventually, get};
+use gateway_tests::{
+    Bundle, FakeUpstream, Issuer, Request, Script, Setup, WebSocket, eventually, fresh, get,
+};
+use serde_json::json;
 
 use super::{Stage, Watch};
 use crate::ground::EVERYTHING;
@@ -74,9 +77,61 @@ fn an_idle_gateway_ends_at_once() {
     );
 }
 
-/// A list that takes longer than it takes to notice the signal arrives whole.
+/// A list that its reader takes slowly, so that the API server is in the middle of it when the
+/// signal comes, arrives whole.
 #[test]
 fn a_slow_list_is_finished_before_the_end() {
+    // Together more than any buffer between the API server and the reader holds.
+    const COUNT: usize = 40;
+    const PAYLOAD_BYTES: usize = 900 * 1024;
+    let stage =
+        Stage::new(|setup| setup.with_line("drain { ready-delay \"0s\"; deadline \"60s\" }"));
+    let cluster = stage.ground.cluster;
+    let namespace = cluster.namespace("slow");
+    let collection = format!("/api/v1/namespaces/{namespace}/configmaps");
+    let payload = "x".repeat(PAYLOAD_BYTES);
+    let mut admin = cluster.wire();
+    for number in 0..COUNT {
+        let body = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": format!("big-{number}"), "labels": {"size": "big"}},
+            "data": {"payload": payload},
+        });
+        let create = Request::new("POST", &collection).body("application/json", body.to_string());
+        assert_eq!(admin.ask(&create).status, 201);
+    }
+    let agent = fresh("slow");
+    let list = get(&format!("{collection}?labelSelector=size%3Dbig"));
+    let list = list.token(&stage.issuer.token("agent")).agent(&agent);
+    let mut wire = stage.gateway.wire();
+    wire.send(&list.bytes()).unwrap();
+    let mut answer = wire.head().unwrap();
+    assert_eq!(answer.status, 200);
+    stage.gateway.signal("TERM");
+    eventually("the listener to close", || {
+        (!stage.gateway.accepts()).then_some(())
+    });
+    let under_way = cluster.journal().by_agent(&agent);
+    let ended = under_way
+        .iter()
+        .any(|event| event.text("/stage") == "ResponseComplete");
+    assert!(!ended, "it is not slow: {under_way:?}");
+    while let Some(piece) = wire.piece().expect("the list is not cut") {
+        answer.body.extend(piece);
+    }
+    let items = answer.json()["items"].as_array().map(Vec::len);
+    assert_eq!(items, Some(COUNT));
+    assert_eq!(stage.gateway.exit_code(), 0, "{}", stage.gateway.log());
+    let event = cluster.journal().await_agent(&agent, "ResponseComplete");
+    assert_eq!(event.code(), 200);
+    cluster
+        .admin()
+        .ok(&["delete", "namespace", &namespace, "--wait=false"]);
+}
+
+/// The same for an upstream that sends slowly.
+#[test]
+fn a_list_that_comes_slowly_is_finished_before_the_end() {
     const PIECES: usize = 20;
     let script = Script::http2(|(request, mut respond)| async move {
         let slow = request.uri().path().contains("/namespaces/slow/");

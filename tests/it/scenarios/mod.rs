@@ -3,7 +3,9 @@
 mod audit;
 mod crash;
 mod credentials;
+mod deployment;
 mod drain;
+mod impersonation;
 mod metrics;
 mod obligations;
 mod reload;
