@@ -32,35 +32,35 @@ pub struct Event {
     api_version: ApiVersion,
     level: Level,
     #[serde(rename = "auditID")]
-    audit_id: String,
-    stage: Stage,
+    pub(crate) audit_id: String,
+    pub(crate) stage: Stage,
     #[serde(rename = "requestURI")]
-    request_uri: String,
-    verb: String,
-    user: User,
+    pub(crate) request_uri: String,
+    pub(crate) verb: String,
+    pub(crate) user: User,
     #[serde(
         rename = "impersonatedUser",
         default,
         skip_serializing_if = "Option::is_none"
     )]
-    impersonated_user: Option<User>,
+    pub(crate) impersonated_user: Option<User>,
     #[serde(rename = "sourceIPs", default, skip_serializing_if = "Vec::is_empty")]
-    source_ips: Vec<IpAddr>,
+    pub(crate) source_ips: Vec<IpAddr>,
     #[serde(rename = "userAgent", default, skip_serializing_if = "Option::is_none")]
-    user_agent: Option<String>,
+    pub(crate) user_agent: Option<String>,
     #[serde(rename = "objectRef", default, skip_serializing_if = "Option::is_none")]
-    object_ref: Option<ObjectRef>,
+    pub(crate) object_ref: Option<ObjectRef>,
     #[serde(
         rename = "responseStatus",
         default,
         skip_serializing_if = "Option::is_none"
     )]
-    response_status: Option<ResponseStatus>,
+    pub(crate) response_status: Option<ResponseStatus>,
     #[serde(rename = "requestReceivedTimestamp")]
-    request_received_timestamp: MicroTime,
+    pub(crate) request_received_timestamp: MicroTime,
     #[serde(rename = "stageTimestamp")]
-    stage_timestamp: MicroTime,
-    annotations: BTreeMap<String, String>,
+    pub(crate) stage_timestamp: MicroTime,
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 impl Event {
@@ -92,6 +92,24 @@ impl Event {
             request_received_timestamp: MicroTime::from_micros(facts.received_at_micros),
             stage_timestamp: MicroTime::from_micros(at_micros),
             annotations: annotations(facts, uri.masked_count),
+        }
+    }
+
+    /// Turns the event of an earlier stage into that of a later one: what was decided is the same,
+    /// what was answered has been learned.
+    pub fn advance(
+        &mut self,
+        stage: Stage,
+        at_micros: i64,
+        response: Option<&ResponseStatus>,
+        ended_by: Option<&str>,
+    ) {
+        self.stage = stage;
+        self.stage_timestamp = MicroTime::from_micros(at_micros);
+        self.response_status = response.cloned();
+        if let Some(word) = ended_by {
+            let name = annotation::ENDED_BY.to_owned();
+            self.annotations.insert(name, word.to_owned());
         }
     }
 
@@ -256,6 +274,17 @@ pub enum Stage {
     Panic,
 }
 
+impl Stage {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestReceived => "RequestReceived",
+            Self::ResponseStarted => "ResponseStarted",
+            Self::ResponseComplete => "ResponseComplete",
+            Self::Panic => "Panic",
+        }
+    }
+}
+
 /// The object of a resource request, as the request names it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -326,6 +355,13 @@ impl ResponseStatus {
         }
     }
 
+    pub(crate) const fn status(&self) -> Option<&'static str> {
+        match self.status {
+            Some(StatusWord::Failure) => Some("Failure"),
+            None => None,
+        }
+    }
+
     /// HTTP status code.
     #[must_use]
     pub const fn code(&self) -> u16 {
@@ -374,15 +410,15 @@ enum Level {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct User {
+pub(crate) struct User {
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    username: String,
+    pub(crate) username: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    uid: Option<String>,
+    pub(crate) uid: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    extra: BTreeMap<String, Vec<String>>,
+    pub(crate) extra: BTreeMap<String, Vec<String>>,
 }
 
 impl From<&UserInfo> for User {

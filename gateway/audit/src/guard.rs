@@ -104,6 +104,9 @@ const TOKEN_REST_BYTES_MIN: usize = 12;
 /// Kubernetes names are lower case, so none of them is caught.
 const OPAQUE_BYTES_MIN: usize = 20;
 
+/// How a private key begins. No token of a maker is shorter.
+const PRIVATE_KEY: &str = "-----BEGIN";
+
 /// Words before a secret in prose: `password=…`, `token: …`.
 const SECRET_WORDS: [&str; 8] = [
     "password", "passwd", "pwd", "secret", "token", "apikey", "api_key", "bearer",
@@ -272,7 +275,10 @@ fn decode_form(raw: &str) -> String {
 
 /// True if a part of `text` begins as the tokens of a well-known maker do, or is a private key.
 fn has_token(text: &str) -> bool {
-    text.contains("-----BEGIN")
+    if text.len() < PRIVATE_KEY.len() {
+        return false;
+    }
+    text.contains(PRIVATE_KEY)
         || text.split(|c: char| !is_token_char(c)).any(|part| {
             TOKEN_PREFIXES.iter().any(|prefix| {
                 part.strip_prefix(prefix)
@@ -298,6 +304,9 @@ fn has_opaque(text: &str) -> bool {
 
 /// `password=x`, `--token=x`, `secret:x`, `https://user:x@host`.
 fn names_and_holds_secret(word: &str) -> bool {
+    if !word.contains(['=', ':']) {
+        return false;
+    }
     let lower = word.to_ascii_lowercase();
     let named = SECRET_WORDS.iter().any(|secret| {
         lower

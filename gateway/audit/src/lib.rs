@@ -21,7 +21,7 @@
 //!     ..Facts::default()
 //! };
 //! let event = Event::new(Stage::RequestReceived, 1_767_225_600_000_150, &facts);
-//! let line = event.encode()?;
+//! let line = event.encode();
 //! assert_eq!(Event::decode(&line)?, event);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -35,7 +35,7 @@ mod facts;
 mod guard;
 mod time;
 
-pub use encode::{DecodeFault, EncodeFault};
+pub use encode::DecodeFault;
 pub use event::{Event, ObjectRef, ResponseStatus, Stage};
 pub use facts::{Answer, Facts, Ruling};
 pub use time::MicroTime;

@@ -21,7 +21,9 @@ use crate::content;
 use crate::credential::Credential;
 use crate::input::{Input, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
-use crate::output::{Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest};
+use crate::output::{
+    Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,
+};
 use crate::record::Record;
 use crate::refusal::{self, Fault};
 use crate::response::{self, Answered};
@@ -300,15 +302,15 @@ impl Exchange {
             Outcome::NeedsKeys { issuer, .. } if !parsed.asked_keys => {
                 parsed.asked_keys = true;
                 self.state = State::AwaitingKeys(parsed);
-                Ok(Output::FetchKeys { issuer })
+                Ok(Output::Ask(Ask::Keys { issuer }))
             }
             Outcome::NeedsReview(request) if review.is_none() => {
-                let ask = Output::ReviewToken {
+                let ask = Ask::TokenReview {
                     issuer: request.issuer().to_owned(),
                     body: Bytes::from(request.body()),
                 };
                 self.state = State::AwaitingReview(parsed, request);
-                Ok(ask)
+                Ok(Output::Ask(ask))
             }
             Outcome::NeedsKeys {
                 otherwise: fault, ..
@@ -352,9 +354,9 @@ impl Exchange {
             return self.read_or_decide(request, scope, now);
         }
         let cluster = request.parsed.cluster.name.clone();
-        let ask = Output::ResolveScope { cluster };
+        let ask = Ask::Scope { cluster };
         self.state = State::Scoping(Box::new(request));
-        Ok(ask)
+        Ok(Output::Ask(ask))
     }
 
     fn read_or_decide(&mut self, request: Authenticated, scope: Scope, now: Micros) -> Next {
@@ -364,7 +366,7 @@ impl Exchange {
                 self.check_head(&request, scope, now)?;
                 self.state = State::Reading(Box::new(request), scope);
                 let bytes_max = BODY_BYTES_MAX;
-                return Ok(Output::ReadBody { bytes_max });
+                return Ok(Output::Ask(Ask::Body { bytes_max }));
             }
             return self.with_body(request, scope, Bytes::new(), now);
         }
@@ -613,6 +615,7 @@ impl Exchange {
     }
 
     fn refuse(&mut self, fault: &Fault) -> Refusal {
+        self.record.decided_anew();
         let verbal = fault.verbal();
         let mut denied = false;
         if let Fault::Denied(denial) = fault {
@@ -662,7 +665,7 @@ impl Exchange {
     }
 
     /// The terminal event. INVARIANT 5: it is made once, whatever ends the exchange.
-    pub fn close(&mut self, closing: Closing, now: Micros) -> Option<Box<Event>> {
+    pub fn close(&mut self, closing: Closing, now: Micros) -> Option<Arc<Event>> {
         if self.record.is_closed {
             return None;
         }

@@ -32,6 +32,8 @@ pub use gateway_audit::Answer;
 pub use identities::{StaticIdentities, authenticator};
 pub use input::{BodyFault, Input, Micros, Now, Protocol, RequestHead};
 pub use known::KnownCaller;
-pub use output::{Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest};
+pub use output::{
+    Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,
+};
 pub use response::Answered;
 pub use snapshot::{ClusterSnapshot, Scopes, Snapshot, still_allowed};

@@ -9,36 +9,15 @@ use std::sync::Arc;
 use crate::credential::Credential;
 use crate::input::Micros;
 
-/// The next thing to do. Everything but `Forward`, `Exchange` and `Refuse` is answered by an
-/// [`Input`](crate::Input).
+/// The next thing to do.
 #[derive(Debug)]
 pub enum Output {
-    /// Fetch the keys of this issuer, if its rules allow it now, then [`Input::Keys`](crate::Input).
-    FetchKeys {
-        /// URL of the issuer.
-        issuer: String,
-    },
-    /// Ask a cluster who a token belongs to.
-    ReviewToken {
-        /// Name of the issuer block: configuration says which cluster verifies.
-        issuer: String,
-        /// A `TokenReview` as JSON. It holds the token: it is neither logged nor kept.
-        body: Bytes,
-    },
-    /// A resource is not known: ask discovery what the cluster serves.
-    ResolveScope {
-        /// Cluster to ask.
-        cluster: String,
-    },
-    /// Read the request body.
-    ReadBody {
-        /// One byte more is too large.
-        bytes_max: usize,
-    },
-    /// Store the event; `durable` means: on disk before the answer.
+    /// Find something out, then [`Exchange::handle`](crate::Exchange::handle) the input it names.
+    Ask(Ask),
+    /// Store the event, then [`Input::Recorded`](crate::Input); `durable` means: on disk before that.
     Record {
         /// The event.
-        event: Box<Event>,
+        event: Arc<Event>,
         /// Whether the answer waits for the disk.
         durable: bool,
     },
@@ -46,6 +25,34 @@ pub enum Output {
     Forward(Box<UpstreamRequest>),
     /// Answer it here.
     Refuse(Box<Refusal>),
+}
+
+/// What an exchange does not know by itself.
+#[derive(Debug)]
+pub enum Ask {
+    /// Fetch the keys of this issuer, if its rules allow it now, then [`Input::Keys`](crate::Input).
+    Keys {
+        /// URL of the issuer.
+        issuer: String,
+    },
+    /// Ask a cluster who a token belongs to, then [`Input::Reviewed`](crate::Input).
+    TokenReview {
+        /// Name of the issuer block: configuration says which cluster verifies.
+        issuer: String,
+        /// A `TokenReview` as JSON. It holds the token: it is neither logged nor kept.
+        body: Bytes,
+    },
+    /// A resource is not known: ask discovery what the cluster serves, then
+    /// [`Input::Scope`](crate::Input).
+    Scope {
+        /// Cluster to ask.
+        cluster: String,
+    },
+    /// Read the request body, then [`Input::Body`](crate::Input).
+    Body {
+        /// One byte more is too large.
+        bytes_max: usize,
+    },
 }
 
 /// An answer of the gateway itself.
@@ -60,7 +67,7 @@ pub struct Refusal {
     /// The connection is not used again: its framing cannot be trusted.
     pub close: bool,
     /// Terminal audit event.
-    pub event: Option<Box<Event>>,
+    pub event: Option<Arc<Event>>,
 }
 
 /// A request built from judged values only.

@@ -36,6 +36,7 @@ pub(crate) struct Record {
     /// Allowed as a watch, a followed log or a session.
     pub(crate) is_long: bool,
     pub(crate) is_closed: bool,
+    pub(crate) written: Option<Arc<Event>>,
 }
 
 impl Record {
@@ -71,7 +72,26 @@ impl Record {
         self.known.as_deref().map(|known| &*known.caller)
     }
 
-    pub(crate) fn event(&self, stage: Stage, at: Micros) -> Box<Event> {
+    /// The event of a stage. What was decided is written once and kept for the stages to come.
+    pub(crate) fn event(&mut self, stage: Stage, at: Micros) -> Arc<Event> {
+        let event = match self.written.take() {
+            Some(mut event) => {
+                let response = self.response.as_ref();
+                Arc::make_mut(&mut event).advance(stage, at, response, self.ended_by);
+                event
+            }
+            None => Arc::new(self.fresh_event(stage, at)),
+        };
+        self.written = Some(Arc::clone(&event));
+        event
+    }
+
+    /// What was decided has changed: nothing that was written of it may be used again.
+    pub(crate) fn decided_anew(&mut self) {
+        self.written = None;
+    }
+
+    fn fresh_event(&self, stage: Stage, at: Micros) -> Event {
         let rules: Vec<&str> = self.rules.iter().map(String::as_str).collect();
         let shadow: Vec<&str> = self.shadow.iter().map(String::as_str).collect();
         let ruling = self.answer.map(|answer| Ruling {
@@ -103,6 +123,6 @@ impl Record {
             response: self.response.as_ref(),
             ended_by: self.ended_by,
         };
-        Box::new(Event::new(stage, at, &facts))
+        Event::new(stage, at, &facts)
     }
 }

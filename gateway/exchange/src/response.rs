@@ -1,5 +1,7 @@
 //! The head of upstream's answer, as it goes on.
 
+use std::sync::Arc;
+
 use gateway_audit::Event;
 use gateway_kubeapi::{RequestTarget, response_headers};
 use http::{HeaderMap, StatusCode, header};
@@ -10,7 +12,7 @@ pub struct Answered {
     /// Header fields to send, framing excepted.
     pub headers: HeaderMap,
     /// The event of a long-running answer's start.
-    pub event: Option<Box<Event>>,
+    pub event: Option<Arc<Event>>,
 }
 
 /// The allow-list (K-4.28), without the framing, which belongs to each hop.

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use crate::exchange::{Closing, Exchange, UpstreamFailure};
 use crate::identities::{StaticIdentities, authenticator};
 use crate::input::{BodyFault, Input, Now, Protocol, RequestHead};
-use crate::output::{Carriage, EndCause, LongRunning, Output, UpstreamRequest};
+use crate::output::{Ask, Carriage, EndCause, LongRunning, Output, UpstreamRequest};
 use crate::snapshot::{ClusterSnapshot, Snapshot, still_allowed};
 
 const NOW: i64 = 1_795_000_000;
@@ -141,10 +141,10 @@ fn walk(exchange: &mut Exchange, head: RequestHead, body: &[u8]) -> Output {
     let mut output = exchange.handle(Input::Head(Box::new(head), None), now());
     loop {
         let input = match output {
-            Output::FetchKeys { .. } => Input::Keys(snapshot(1)),
-            Output::ReviewToken { .. } => Input::Reviewed(Err("no".to_owned())),
-            Output::ResolveScope { .. } => Input::Scope(snapshot(1)),
-            Output::ReadBody { .. } => Input::Body(Ok(Bytes::copy_from_slice(body))),
+            Output::Ask(Ask::Keys { .. }) => Input::Keys(snapshot(1)),
+            Output::Ask(Ask::TokenReview { .. }) => Input::Reviewed(Err("no".to_owned())),
+            Output::Ask(Ask::Scope { .. }) => Input::Scope(snapshot(1)),
+            Output::Ask(Ask::Body { .. }) => Input::Body(Ok(Bytes::copy_from_slice(body))),
             Output::Record { .. } => Input::Recorded(Ok(())),
             Output::Forward(_) | Output::Refuse(_) => return output,
         };
@@ -304,7 +304,7 @@ fn a_write_waits_for_the_audit_log_and_is_refused_without_it() {
     let write = with(write, "countersign-reason", "because of INC-1");
     let mut exchange = fresh();
     let asked = exchange.handle(Input::Head(Box::new(write), None), now());
-    assert!(matches!(asked, Output::ReadBody { .. }), "{asked:?}");
+    assert!(matches!(asked, Output::Ask(Ask::Body { .. })), "{asked:?}");
     let body = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}"#;
     let record = exchange.handle(Input::Body(Ok(Bytes::from_static(body))), now());
     let Output::Record { event, durable } = record else {
@@ -331,7 +331,7 @@ fn a_write_that_no_body_can_make_allowed_is_refused_before_its_body_is_read() {
         if let Output::Refuse(refusal) = &output {
             assert_eq!(refusal.status, StatusCode::FORBIDDEN, "{method} {target}");
         }
-        let reads = matches!(output, Output::ReadBody { .. });
+        let reads = matches!(output, Output::Ask(Ask::Body { .. }));
         assert!(reads || matches!(output, Output::Refuse(_)), "{output:?}");
         reads
     };
@@ -596,10 +596,7 @@ proptest! {
             match exchange.handle(input, now()) {
                 Output::Forward(_) => prop_assert!(recorded && stored),
                 Output::Record { .. } => recorded = true,
-                Output::FetchKeys { .. }
-                | Output::ReviewToken { .. }
-                | Output::ResolveScope { .. }
-                | Output::ReadBody { .. }
+                Output::Ask(_)
                 | Output::Refuse(_) => {}
             }
         }

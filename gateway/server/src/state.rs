@@ -171,10 +171,6 @@ fn is_decided(output: &Output, exchange: &Exchange) -> bool {
     match output {
         Output::Record { .. } => true,
         Output::Refuse(_) => exchange.summary().answer == Some(Answer::Deny),
-        Output::FetchKeys { .. }
-        | Output::ReviewToken { .. }
-        | Output::ResolveScope { .. }
-        | Output::ReadBody { .. }
-        | Output::Forward(_) => false,
+        Output::Ask(_) | Output::Forward(_) => false,
     }
 }

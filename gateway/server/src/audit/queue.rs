@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use gateway_audit::{EncodeFault, Event};
+use gateway_audit::Event;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -49,14 +49,6 @@ pub enum AuditFault {
     /// The writer has ended.
     #[error("audit log cannot be written: its writer has ended")]
     Stopped,
-}
-
-impl From<EncodeFault> for AuditFault {
-    fn from(fault: EncodeFault) -> Self {
-        Self::Unwritable {
-            why: fault.to_string(),
-        }
-    }
 }
 
 /// Why the audit log cannot start.
@@ -164,7 +156,7 @@ impl AuditLog {
         self.check()?;
         let permit = self.wait_for_room().await?;
         let (stored, outcome) = oneshot::channel();
-        self.put(Entry::durable(event.encode()?, permit, stored))?;
+        self.put(Entry::durable(event.encode(), permit, stored))?;
         self.shared.writer.unpark();
         match tokio::time::timeout(SYNC_WAIT, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
@@ -199,11 +191,7 @@ impl AuditLog {
     /// is dropped (T7), and has nothing left to refuse: an event for which there is no room is
     /// counted as lost.
     pub fn submit_terminal(&self, event: &Event) {
-        let taken = event
-            .encode()
-            .map_err(AuditFault::from)
-            .and_then(|line| self.put(Entry::written(line, None)));
-        if let Err(fault) = taken {
+        if let Err(fault) = self.put(Entry::written(event.encode(), None)) {
             self.shared.metrics.lost.inc();
             tracing::error!({ crate::telemetry::field::FAULT } = %fault, "audit event lost");
         }
@@ -232,7 +220,7 @@ impl AuditLog {
                 .try_acquire_owned()
                 .or(Err(AuditFault::Busy))?,
         };
-        self.put(Entry::written(event.encode()?, Some(permit)))
+        self.put(Entry::written(event.encode(), Some(permit)))
     }
 
     fn check(&self) -> Result<(), AuditFault> {

@@ -31,7 +31,8 @@ pub(super) fn upstream_head(
     version: Version,
 ) -> Result<RequestHeader> {
     let size = request.headers.len() + 3;
-    let mut head = RequestHeader::build(
+    // Names are written in lower case: their case means nothing (RFC 9110 §5.1).
+    let mut head = RequestHeader::build_no_case(
         request.method.clone(),
         request.target.as_bytes(),
         Some(size),
@@ -340,7 +341,8 @@ mod tests {
         };
         let downstream = async {
             let (mut client, _) = connector.get_http_session(&peer).await.unwrap();
-            let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+            // Names are written in lower case: their case means nothing (RFC 9110 §5.1).
+            let mut head = RequestHeader::build_no_case("GET", b"/", None).unwrap();
             head.insert_header(header::HOST, "a").unwrap();
             client.write_request_header(Box::new(head)).await.unwrap();
             client.finish_request_body().await.unwrap();

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_exchange::{
-    Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead, UpstreamRequest,
+    Ask, Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead,
+    UpstreamRequest,
 };
 use http::{Method, Version, header};
 use pingora_core::protocols::Digest;
@@ -112,23 +113,16 @@ impl ProxyHttp for Gateway {
         let mut output = self.state.step(exchange, head, walk);
         loop {
             let input = match output {
-                Output::FetchKeys { issuer } => Input::Keys(self.state.fetch_keys(&issuer).await),
-                Output::ReviewToken { issuer, body } => {
-                    Input::Reviewed(self.state.review_token(&issuer, body).await)
-                }
-                Output::ResolveScope { cluster } => {
-                    Input::Scope(self.state.resolve_scope(&cluster).await)
-                }
-                Output::ReadBody { bytes_max } => {
+                Output::Ask(ask) => {
                     let user = ctx.username();
-                    let budget = &self.state.body_budget;
-                    Input::Body(read_body(session, bytes_max, &user, budget).await)
+                    // On the heap: what is rare must not make the state of every request large.
+                    Box::pin(self.find_out(session, &user, ask)).await
                 }
                 Output::Record { event, durable } => {
                     Input::Recorded(self.state.record(&event, durable).await)
                 }
                 Output::Refuse(refusal) => {
-                    respond(session, *refusal, &self.state).await?;
+                    Box::pin(respond(session, *refusal, &self.state)).await?;
                     return Ok(true);
                 }
                 Output::Forward(request) => return self.forward(session, ctx, *request).await,
@@ -316,6 +310,19 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
+    async fn find_out(&self, session: &mut Session, user: &str, ask: Ask) -> Input {
+        match ask {
+            Ask::Keys { issuer } => Input::Keys(self.state.fetch_keys(&issuer).await),
+            Ask::TokenReview { issuer, body } => {
+                Input::Reviewed(self.state.review_token(&issuer, body).await)
+            }
+            Ask::Scope { cluster } => Input::Scope(self.state.resolve_scope(&cluster).await),
+            Ask::Body { bytes_max } => {
+                Input::Body(read_body(session, bytes_max, user, &self.state.body_budget).await)
+            }
+        }
+    }
+
     /// Bodies that were judged are sent by the gateway's own forwarder (T2, T3); everything else
     /// goes on through pingora.
     async fn forward(
@@ -341,7 +348,7 @@ impl Gateway {
                 let Some(exchange) = ctx.exchange.as_mut() else {
                     return Ok(true);
                 };
-                forward::send(session, exchange, &request, &self.state).await?;
+                Box::pin(forward::send(session, exchange, &request, &self.state)).await?;
                 Ok(true)
             }
         }
