@@ -205,9 +205,13 @@ impl Discovery {
 
     /// Whether the API server answers, and takes the gateway for who it is.
     pub(crate) async fn reachable(&self) -> Result<(), String> {
-        self.read("/version", "application/json")
-            .await
-            .map(|_answer| ())
+        match self.get("/version", "application/json").await?.0 {
+            status if status.is_success() => Ok(()),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(format!(
+                "/version answered {status}; check the gateway's own credential"
+            )),
+            status => Err(format!("/version answered {status}")),
+        }
     }
 
     /// Sends a `TokenReview` with the gateway's own credential.
