@@ -32,8 +32,8 @@ pub enum Pressure {
 pub struct Load<'a> {
     /// Where to.
     pub url: &'a str,
-    /// Sent as bearer.
-    pub token: &'a str,
+    /// Header lines of each request, the credential among them.
+    pub headers: &'a [String],
     /// Over what.
     pub protocol: Protocol,
     /// How much.
@@ -76,7 +76,7 @@ impl Load<'_> {
         let log = directory.join("requests.log");
         // h2load appends.
         File::create(&log)?;
-        let mut command = h2load(self.url, self.token, self.protocol);
+        let mut command = h2load(self.url, self.headers, self.protocol);
         let (connections, streams) = match (self.pressure, self.protocol) {
             (Pressure::Full, Protocol::Http1) => (32, 1),
             (Pressure::Full, Protocol::Http2) => (8, 10),
@@ -107,30 +107,27 @@ impl Load<'_> {
 /// h2load cannot be started.
 pub fn hold(
     url: &str,
-    token: &str,
+    headers: &[String],
     protocol: Protocol,
     connections: usize,
     log: &Path,
 ) -> Result<Process> {
-    let mut command = h2load(url, token, protocol);
+    let mut command = h2load(url, headers, protocol);
     let count = connections.to_string();
     // One request each, the next in a quarter of an hour: a connection that has answered stays.
     command.args(["-c", &count, "-m", "1", "-D", "900", "--rps", "0.001"]);
     Process::start("h2load", &mut command, log)
 }
 
-fn h2load(url: &str, token: &str, protocol: Protocol) -> Command {
+fn h2load(url: &str, headers: &[String], protocol: Protocol) -> Command {
     let mut command = pinned(Core::Around, Path::new("h2load"));
     if protocol == Protocol::Http1 {
         command.arg("--h1");
     }
-    command.args([
-        "-t",
-        "1",
-        "-H",
-        &format!("authorization: Bearer {token}"),
-        url,
-    ]);
+    for header in headers {
+        command.args(["-H", header]);
+    }
+    command.args(["-t", "1", url]);
     command
 }
 

@@ -2,6 +2,7 @@
 //! the proxies.
 
 mod bundle;
+mod cluster;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 
 use crate::process::{Core, Process, pinned};
 
+pub use cluster::ApiServer;
+
 /// The object that is read.
 pub const OBJECT: &str = "/api/v1/namespaces/shop/pods/web";
 /// A watch that tells a little every second.
@@ -24,7 +27,7 @@ pub const WATCH: &str = "/api/v1/namespaces/shop/pods?watch=true";
 pub const RULES: usize = 10_000;
 /// Longest life of a token in the bundle, and the life of the one that is used.
 const TOKEN_SECONDS: u64 = 3600;
-/// A DNS name, since nginx checks no addresses.
+/// Name of the static upstream.
 const UPSTREAM_NAME: &str = "upstream.bench.invalid";
 
 /// What is measured.
@@ -44,9 +47,24 @@ pub struct Stage {
     directory: tempfile::TempDir,
     countersign: PathBuf,
     passthrough: PathBuf,
-    upstream: SocketAddr,
+    behind: Behind,
     upstream_status: SocketAddr,
-    token: String,
+    /// The agent's own token, as a header.
+    headers: Vec<String>,
+}
+
+/// What stands behind the proxies.
+#[derive(Debug, Clone)]
+pub struct Behind {
+    address: SocketAddr,
+    /// A DNS name, since nginx checks no addresses.
+    name: String,
+    ca: PathBuf,
+    ca_der: PathBuf,
+    /// How the gateway gets there.
+    kubeconfig: PathBuf,
+    /// What it takes from proxies that pass on what they get.
+    headers: Vec<String>,
 }
 
 impl Proxy {
@@ -70,23 +88,33 @@ impl Stage {
         let directory = tempfile::Builder::new()
             .prefix("countersign-bench-")
             .tempdir()?;
+        let path = |name: &str| directory.path().join(name);
+        let behind = Behind {
+            address: free_address()?,
+            name: UPSTREAM_NAME.to_owned(),
+            ca: path("ca.crt"),
+            ca_der: path("ca.der"),
+            kubeconfig: path("upstream.kubeconfig"),
+            headers: Vec::new(),
+        };
         let mut stage = Self {
             directory,
             countersign,
             passthrough,
-            upstream: free_address()?,
+            behind,
             upstream_status: free_address()?,
-            token: String::new(),
+            headers: Vec::new(),
         };
         stage.write_certificates()?;
-        stage.token = stage.write_keys()?;
+        stage.headers = vec![bearer(&stage.write_keys()?)];
+        stage.behind.headers.clone_from(&stage.headers);
         bundle::write(&stage.path("bundle"), RULES)?;
-        stage.write("gateway.kdl", GATEWAY)?;
         stage.write_kubeconfig()?;
+        stage.write_configuration()?;
         stage.write("watch.json", &bookmark().repeat(5_000))?;
         let text = UPSTREAM
             .replace("{object}", &pod().to_string())
-            .replace("{upstream}", &stage.upstream.to_string())
+            .replace("{upstream}", &stage.behind.address.to_string())
             .replace("{status}", &stage.upstream_status.to_string())
             .replace("{directory}", &stage.directory().display().to_string());
         stage.write("upstream.conf", &text)?;
@@ -105,10 +133,27 @@ impl Stage {
         self.directory.path()
     }
 
-    /// The agent's token.
+    /// From now on proxies that are started have this behind them.
+    ///
+    /// # Errors
+    /// The gateway's configuration cannot be written.
+    pub fn stand_before(&mut self, behind: Behind) -> Result<()> {
+        self.behind = behind;
+        self.write_configuration()
+    }
+
+    fn write_configuration(&self) -> Result<()> {
+        let kubeconfig = self.behind.kubeconfig.display().to_string();
+        self.write("gateway.kdl", &GATEWAY.replace("{kubeconfig}", &kubeconfig))
+    }
+
+    /// What is sent: the agent's own token, or what the upstream takes from anybody.
     #[must_use]
-    pub fn token(&self) -> &str {
-        &self.token
+    pub fn headers(&self, proxy: Proxy) -> &[String] {
+        match proxy {
+            Proxy::Gateway => &self.headers,
+            Proxy::Pingora | Proxy::Nginx => &self.behind.headers,
+        }
     }
 
     /// Starts what stands for the API server.
@@ -117,7 +162,7 @@ impl Stage {
     /// nginx does not start.
     pub fn start_upstream(&self) -> Result<Process> {
         let mut command = self.nginx(Core::Around, "upstream.conf");
-        self.start_listening("upstream", &mut command, self.upstream)
+        self.start_listening("upstream", &mut command, self.behind.address)
     }
 
     /// Starts a proxy and says where it listens.
@@ -133,15 +178,16 @@ impl Stage {
                 command.arg(address.to_string());
                 command.args(["proxy.crt", "proxy.key"].map(|file| self.path(file)));
                 command
-                    .arg(self.upstream.to_string())
-                    .arg(self.path("ca.der"));
+                    .arg(self.behind.address.to_string())
+                    .arg(&self.behind.ca_der);
                 command
             }
             Proxy::Nginx => {
                 let text = NGINX
                     .replace("{listen}", &address.to_string())
-                    .replace("{upstream}", &self.upstream.to_string())
-                    .replace("{name}", UPSTREAM_NAME);
+                    .replace("{upstream}", &self.behind.address.to_string())
+                    .replace("{ca}", &self.behind.ca.display().to_string())
+                    .replace("{name}", &self.behind.name);
                 self.write("nginx.conf", &text)?;
                 self.nginx(Core::UnderTest, "nginx.conf")
             }
@@ -252,14 +298,18 @@ impl Stage {
             "kind": "Config",
             "current-context": "bench",
             "clusters": [{"name": "bench", "cluster": {
-                "server": format!("https://{}", self.upstream),
-                "certificate-authority": self.path("ca.crt"),
+                "server": format!("https://{}", self.behind.address),
+                "certificate-authority": self.behind.ca,
             }}],
             "users": [{"name": "gateway", "user": {"token": "a-token-nobody-checks"}}],
             "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "gateway"}}],
         });
         self.write("upstream.kubeconfig", &kubeconfig.to_string())
     }
+}
+
+fn bearer(token: &str) -> String {
+    format!("authorization: Bearer {token}")
 }
 
 /// An address nothing listens at. Another program could take it before it is used; then the run
@@ -299,7 +349,7 @@ const GATEWAY: &str = r#"listen "main" {
     cluster "bench"
 }
 admin "127.0.0.1:0"
-cluster "bench" { kubeconfig "upstream.kubeconfig" }
+cluster "bench" { kubeconfig "{kubeconfig}" }
 policy { directory "bundle" }
 issuer "agents" { jwks "keys.json" }
 audit { file "audit.jsonl"; on-failure deny-writes; rotate "256MiB" keep=1 }
@@ -365,7 +415,7 @@ http {
             proxy_ssl_name {name};
             proxy_ssl_server_name on;
             proxy_ssl_verify on;
-            proxy_ssl_trusted_certificate ca.crt;
+            proxy_ssl_trusted_certificate {ca};
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The whole gateway beside raw Pingora and nginx: the same upstream, the same load, in turns.
 //!
-//!   bench-gateway COUNTERSIGN PASSTHROUGH
+//!   bench-gateway COUNTERSIGN PASSTHROUGH CLUSTER
+//!
+//! First before a real API server, which CLUSTER is the program of: what a user gets. Then before a
+//! static upstream that costs next to nothing: what the proxies themselves cost.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,7 +15,7 @@ use gateway_benches::load::{Load, Pressure, Protocol, hold};
 use gateway_benches::process::Process;
 use gateway_benches::row::Row;
 use gateway_benches::sample::Sample;
-use gateway_benches::stage::{OBJECT, Proxy, Stage, WATCH};
+use gateway_benches::stage::{ApiServer, OBJECT, Proxy, Stage, WATCH};
 
 /// Each takes its turn in each round, so that noise meets all alike; the median of the rounds counts.
 const ROUNDS: usize = 5;
@@ -26,19 +29,30 @@ const STARTS: usize = 5;
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [countersign, passthrough] = arguments.as_slice() else {
-        bail!("usage: bench-gateway COUNTERSIGN PASSTHROUGH");
+    let [countersign, passthrough, cluster] = arguments.as_slice() else {
+        bail!("usage: bench-gateway COUNTERSIGN PASSTHROUGH CLUSTER");
     };
+    let mut stage = Stage::new(countersign.clone(), passthrough.clone())?;
+    before_api_server(&mut stage, cluster)?;
     let stage = Stage::new(countersign.clone(), passthrough.clone())?;
     let upstream = stage.start_upstream()?;
     for protocol in Protocol::ALL {
-        throughput_and_latency(&stage, protocol)?;
+        throughput_and_latency(&stage, protocol, &format!("{}-static", protocol.case()))?;
     }
     for protocol in Protocol::ALL {
         memory(&stage, protocol)?;
     }
     cold_start(&stage)?;
     drop(upstream);
+    Ok(())
+}
+
+fn before_api_server(stage: &mut Stage, cluster: &Path) -> Result<()> {
+    let server = ApiServer::start(cluster, stage.directory())?;
+    stage.stand_before(server.behind()?)?;
+    for protocol in Protocol::ALL {
+        throughput_and_latency(stage, protocol, protocol.case())?;
+    }
     Ok(())
 }
 
@@ -56,33 +70,33 @@ struct Rounds {
 type Column = (&'static str, &'static str, fn(&Rounds) -> &[f64]);
 
 struct Runner {
+    proxy: Proxy,
     process: Process,
     url: String,
     rounds: Rounds,
 }
 
-fn throughput_and_latency(stage: &Stage, protocol: Protocol) -> Result<()> {
+fn throughput_and_latency(stage: &Stage, protocol: Protocol, case: &str) -> Result<()> {
     let mut runners = Vec::new();
     for proxy in PROXIES {
         let (process, address) = stage.start(proxy)?;
         runners.push(Runner {
+            proxy,
             process,
             url: url(address, OBJECT),
             rounds: Rounds::default(),
         });
     }
     for round in 0..=ROUNDS {
-        for (runner, proxy) in runners.iter_mut().zip(PROXIES) {
-            runner
-                .round(stage, protocol)
-                .with_context(|| proxy.name())?;
+        for runner in &mut runners {
+            let name = runner.proxy.name();
+            runner.round(stage, protocol).context(name)?;
             if round == 0 {
                 // Only to warm up: connections, caches, the decision about the token.
                 runner.rounds = Rounds::default();
             }
         }
     }
-    let case = protocol.case();
     let columns: [Column; 5] = [
         ("gateway.requests_per_second", "1/s", |rounds| {
             &rounds.per_second
@@ -103,7 +117,7 @@ impl Runner {
     fn round(&mut self, stage: &Stage, protocol: Protocol) -> Result<()> {
         let mut load = Load {
             url: &self.url,
-            token: stage.token(),
+            headers: stage.headers(self.proxy),
             protocol,
             pressure: Pressure::Full,
             seconds: ROUND_SECONDS,
@@ -142,7 +156,7 @@ fn memory_of(stage: &Stage, proxy: Proxy, protocol: Protocol, path: &str) -> Res
     // What is made once, with the first request, is not the connections'.
     let warm = Load {
         url: &url(address, OBJECT),
-        token: stage.token(),
+        headers: stage.headers(proxy),
         protocol,
         pressure: Pressure::Full,
         seconds: ROUND_SECONDS,
@@ -155,7 +169,7 @@ fn memory_of(stage: &Stage, proxy: Proxy, protocol: Protocol, path: &str) -> Res
     let log = stage.path("hold.log");
     let held = hold(
         &url(address, path),
-        stage.token(),
+        stage.headers(proxy),
         protocol,
         CONNECTIONS,
         &log,

@@ -60,7 +60,7 @@ impl Fixture {
     async fn end(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
-        assert!(TcpStream::connect(self.address).await.is_err());
+        // Its port may be somebody else's by now: that nobody listens is not to be asked.
     }
 }
 
