@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::guard::Guards;
-use crate::marker::{self, MARKER};
+use crate::marker::MARKER;
 use crate::program::{Action, ActionKind, Encoding, MaskProgram, Wrap};
 use crate::scan::Kernel;
 use crate::stream::Masker;

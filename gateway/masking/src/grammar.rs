@@ -50,7 +50,7 @@ pub(crate) enum Fault {
 }
 
 /// All that is known of the text before the next byte.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Carry {
     documents: Documents,
     /// All ones within a string.

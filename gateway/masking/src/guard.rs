@@ -184,6 +184,22 @@ impl Guards {
         set.iter().filter_map(|index| self.rules.get(*index))
     }
 
+    /// Where something is found, whatever its scope.
+    pub(crate) fn spans(&self, set: u32, text: &[u8]) -> Vec<(usize, usize)> {
+        let detectors = self.of(set).flat_map(|rule| &rule.detectors);
+        let found = detectors.flat_map(|(detector, regex)| {
+            let accepts = |range| text.get(range).is_some_and(|bytes| detector.accepts(bytes));
+            let found = regex
+                .find_iter(text)
+                .filter(move |found| accepts(found.range()));
+            found.map(|found| (found.start(), found.end()))
+        });
+        let mut spans: Vec<(usize, usize)> = found.collect();
+        // The earliest last: a cut is moved before each that it would part.
+        spans.sort_unstable_by(|a, b| b.cmp(a));
+        spans
+    }
+
     /// The text with what was found replaced. `None` if nothing was.
     pub(crate) fn apply(&self, set: u32, text: &[u8]) -> Option<Guarded> {
         let mut spans: Vec<(usize, usize, &str)> = Vec::new();

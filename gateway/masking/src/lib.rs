@@ -7,6 +7,7 @@ mod apply;
 pub mod fuzzing;
 mod grammar;
 mod guard;
+mod log;
 mod marker;
 mod path;
 mod program;
@@ -24,7 +25,8 @@ pub use grammar::DEPTH_MAX;
 pub use guard::{
     Detector, GUARDED_BYTES_MAX, GuardRule, GuardScope, PATTERN_BYTES_MAX, PatternFault,
 };
-pub use marker::MARKER;
+pub use log::{LOOK_BACK_BYTES, LogMasker};
+pub use marker::{MARKED_FIELD_COUNT_MAX, MARKER, MarkerScan, find_marker};
 pub use path::{FieldPath, PATH_BYTES_MAX, PathFault, PathProblem, STEP_COUNT_MAX, Step};
 pub use program::{CompileFault, EMBEDDED_DEPTH_MAX, Encoding, MASK_NAME_BYTES_MAX, MaskProgram};
 pub use program::{MaskRule, MaskSpec, Mount, RULE_COUNT_MAX, STATE_COUNT_MAX, Strategy};

@@ -14,12 +14,12 @@ mod tests;
 use std::sync::Arc;
 
 use crate::grammar::Documents;
-use crate::guard::{GuardRule, Guards, PatternFault};
+use crate::guard::{Detector, GuardRule, Guards, PatternFault};
 use crate::path::{FieldPath, Step};
 use crate::secret::MaskKey;
 
 pub(crate) use action::{Action, ActionKind, Wrap};
-pub(crate) use automaton::{Automaton, DEAD, Probe, ROOT, State, StateId};
+pub(crate) use automaton::{Automaton, DEAD, ROOT, State, StateId};
 
 /// BOUND: a program of more rules than this is refused.
 pub const RULE_COUNT_MAX: usize = 256;
@@ -177,6 +177,10 @@ pub struct MaskProgram {
     pub(crate) automaton: Automaton,
     pub(crate) guards: Guards,
     pub(crate) documents: Documents,
+    /// The set of guards without a path: those that watch plain text.
+    pub(crate) everywhere: Option<u32>,
+    /// One of them looks for private keys.
+    pub(crate) finds_keys: bool,
 }
 
 impl std::fmt::Debug for MaskProgram {
@@ -243,6 +247,16 @@ fn compile(spec: &MaskSpec, depth: usize) -> Result<MaskProgram, CompileFault> {
     }
     let mut guards = Guards::compile(&spec.guards)?;
     let automaton = Automaton::build(&patterns, &spec.rules, &mut guards, depth)?;
+    let wide = spec
+        .guards
+        .iter()
+        .enumerate()
+        .filter(|(_, guard)| guard.within.is_none());
+    let (indexes, wide): (Vec<usize>, Vec<&GuardRule>) = wide.unzip();
+    let everywhere = guards.join(&indexes);
+    let finds_keys = wide
+        .iter()
+        .any(|guard| guard.detectors.contains(&Detector::Pem));
     let documents = if stream {
         Documents::Many
     } else {
@@ -252,6 +266,8 @@ fn compile(spec: &MaskSpec, depth: usize) -> Result<MaskProgram, CompileFault> {
         automaton,
         guards,
         documents,
+        everywhere,
+        finds_keys,
     })
 }
 

@@ -18,6 +18,29 @@ pub(crate) fn unescape(raw: &[u8]) -> Vec<u8> {
     text
 }
 
+/// The same for a text that need not be a checked string: what is no escape stays as it is.
+pub(crate) fn unescape_leniently(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at_checked(at).unwrap_or_default();
+        out.extend_from_slice(plain);
+        let is_escape = match escape.get(1) {
+            Some(b'u') => escape.get(2..).and_then(hex_unit).is_some(),
+            Some(kind) => br#""\/bfnrt"#.contains(kind),
+            None => false,
+        };
+        if is_escape {
+            rest = unescape_one(escape, &mut out);
+        } else {
+            out.push(b'\\');
+            rest = escape.get(1..).unwrap_or_default();
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
 /// Resolves the escape that `escape` begins with; gives what is behind it.
 fn unescape_one<'a>(escape: &'a [u8], text: &mut Vec<u8>) -> &'a [u8] {
     let Some((kind, rest)) = escape.get(1..).and_then(<[u8]>::split_first) else {

@@ -5,7 +5,7 @@
 use super::Fault;
 
 /// The begun character at the end of the text so far: at most three bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Utf8Tail {
     bytes: [u8; 4],
     len: u8,
