@@ -26,7 +26,7 @@ use utf8::Utf8Tail;
 /// BOUND: Kubernetes nests to about 30; a text that opens more containers than this is refused.
 pub const DEPTH_MAX: usize = 512;
 
-const STACK_WORDS: usize = DEPTH_MAX / 64;
+const DEEP_WORDS: usize = DEPTH_MAX / 64 - 1;
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// How many documents a body may hold.
@@ -53,6 +53,15 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Carry {
     documents: Documents,
+    state: State,
+    /// The containers beyond the innermost 64, outwards.
+    deep: [u64; DEEP_WORDS],
+    utf8: Utf8Tail,
+}
+
+/// The part that every block reads and writes: a local copy of it lives in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
     /// All ones within a string.
     in_string: u64,
     /// The next byte is escaped. This and all below: 0 or 1.
@@ -65,20 +74,18 @@ pub(crate) struct Carry {
     after_separator: u64,
     key_due: u64,
     colon_due: u64,
-    /// Bit 0 of the first word: the innermost container is an object; then outwards.
-    stack: [u64; STACK_WORDS],
+    /// Bit 0: the innermost container is an object; then outwards.
+    stack: u64,
     depth: u16,
     scalar: Scalar,
     /// Digits that a `\u` still wants.
     hex_due: u8,
-    utf8: Utf8Tail,
     document_count: u64,
 }
 
 impl Carry {
     pub(crate) fn new(documents: Documents) -> Self {
-        Self {
-            documents,
+        let state = State {
             in_string: 0,
             escaped: 0,
             in_scalar: 0,
@@ -87,28 +94,34 @@ impl Carry {
             after_separator: 0,
             key_due: 0,
             colon_due: 0,
-            stack: [0; STACK_WORDS],
+            stack: 0,
             depth: 0,
             scalar: Scalar::START,
             hex_due: 0,
-            utf8: Utf8Tail::default(),
             document_count: 0,
+        };
+        Self {
+            documents,
+            state,
+            deep: [0; DEEP_WORDS],
+            utf8: Utf8Tail::default(),
         }
     }
 
     /// The text may end here.
     pub(crate) fn is_complete(&self) -> bool {
+        let state = &self.state;
         let whole = match self.documents {
-            Documents::One => self.document_count == 1,
+            Documents::One => state.document_count == 1,
             Documents::Many => true,
         };
-        let scalar = self.in_scalar == 0 || self.scalar.is_whole();
-        whole && scalar && self.depth == 0 && self.in_string == 0
+        let scalar = state.in_scalar == 0 || state.scalar.is_whole();
+        whole && scalar && state.depth == 0 && state.in_string == 0
     }
 
     /// Documents that have begun.
     pub(crate) const fn document_count(&self) -> u64 {
-        self.document_count
+        self.state.document_count
     }
 }
 
@@ -122,11 +135,22 @@ pub(crate) fn pass<I: Isa>(
 ) -> Result<(), Fault> {
     let (whole, rest) = window.as_chunks::<BLOCK>();
     let mut high = 0;
+    let mut state = carry.state;
+    let Carry {
+        documents, deep, ..
+    } = &mut *carry;
     for (index, (bytes, block)) in whole.iter().zip(blocks.iter_mut()).enumerate() {
         let classes = isa.classify(bytes);
         high |= classes.high;
-        step::<I, true>(isa, Piece { bytes, len: BLOCK }, classes, (carry, block))
-            .map_err(|fault| fault.moved(index * BLOCK))?;
+        let piece = Piece { bytes, len: BLOCK };
+        let text = Text {
+            documents: *documents,
+            deep,
+        };
+        match step::<I, true>(isa, piece, classes, (&mut state, text)) {
+            Ok(masks) => *block = masks,
+            Err(fault) => return Err(fault.moved(index * BLOCK)),
+        }
     }
     if let (false, Some(block)) = (rest.is_empty(), blocks.get_mut(whole.len())) {
         let mut bytes = [b' '; BLOCK];
@@ -139,9 +163,16 @@ pub(crate) fn pass<I: Isa>(
             bytes: &bytes,
             len: rest.len(),
         };
-        step::<I, false>(isa, piece, classes, (carry, block))
-            .map_err(|fault| fault.moved(whole.len() * BLOCK))?;
+        let text = Text {
+            documents: *documents,
+            deep,
+        };
+        match step::<I, false>(isa, piece, classes, (&mut state, text)) {
+            Ok(masks) => *block = masks,
+            Err(fault) => return Err(fault.moved(whole.len() * BLOCK)),
+        }
     }
+    carry.state = state;
     if high != 0 || carry.utf8.is_pending() {
         carry.utf8.check(window)?;
     }
@@ -191,6 +222,12 @@ struct Piece<'a> {
     len: usize,
 }
 
+/// What is rarely looked at.
+struct Text<'a> {
+    documents: Documents,
+    deep: &'a mut [u64; DEEP_WORDS],
+}
+
 /// Bit `len` of what an addition or shift over a block gave: what it says of the next block.
 #[inline(always)]
 const fn carry_out<const FULL: bool>(overflow: bool, sum: u64, len: usize) -> u64 {
@@ -206,8 +243,8 @@ fn step<I: Isa, const FULL: bool>(
     isa: I,
     piece: Piece<'_>,
     classes: Classes,
-    (carry, block): (&mut Carry, &mut Block),
-) -> Result<(), Fault> {
+    (carry, text): (&mut State, Text<'_>),
+) -> Result<Block, Fault> {
     let len = piece.len;
     let valid = if FULL { !0 } else { below(len) };
 
@@ -234,7 +271,7 @@ fn step<I: Isa, const FULL: bool>(
     }
 
     let depth_before = carry.depth;
-    let nest = brackets((open, close, classes.curly), carry)?;
+    let nest = brackets((open, close, classes.curly), carry, text.deep)?;
     wrong |= nest.mismatch;
 
     let mut roots = 0;
@@ -246,7 +283,7 @@ fn step<I: Isa, const FULL: bool>(
         carry.document_count += u64::from(began.count_ones());
         let parted = space << 1 | carry.spaced;
         wrong |= began & !parted;
-        roots = match carry.documents {
+        roots = match text.documents {
             Documents::One => 0,
             Documents::Many => starts & top.region | top.closed,
         };
@@ -277,7 +314,7 @@ fn step<I: Isa, const FULL: bool>(
         return Err(Fault::Syntax(wrong.trailing_zeros() as usize));
     }
 
-    *block = Block {
+    Ok(Block {
         quote,
         key,
         open,
@@ -287,13 +324,12 @@ fn step<I: Isa, const FULL: bool>(
         backslash: classes.backslash,
         depth: depth_before,
         depth_min: nest.depth_min,
-    };
-    Ok(())
+    })
 }
 
 /// The bytes after an odd run of backslashes, none of them a backslash.
 #[inline(always)]
-fn escaped_ends<const FULL: bool>(backslash: u64, len: usize, carry: &mut Carry) -> u64 {
+fn escaped_ends<const FULL: bool>(backslash: u64, len: usize, carry: &mut State) -> u64 {
     let first = carry.escaped;
     if backslash | first == 0 {
         return 0;
@@ -345,7 +381,7 @@ fn escapes(piece: Piece<'_>, mut special: u64, hex_due: &mut u8) -> u64 {
 
 /// Walks the scalars of a block: which are wrong.
 #[inline(always)]
-fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut Carry) -> u64 {
+fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
     let mut wrong = 0;
     if carry.in_scalar == 1 && scalar & 1 == 0 && !carry.scalar.is_whole() {
         wrong = 1;
@@ -358,6 +394,10 @@ fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut Carry) -> u64 {
         let run = (!(rest >> start)).trailing_zeros() as usize;
         let end = start + run;
         if !goes_on {
+            if end < piece.len && scalar::is_common(piece.bytes, start, run) {
+                rest &= rest & (rest + (1 << start));
+                continue;
+            }
             carry.scalar = Scalar::START;
         }
         goes_on = false;
@@ -383,14 +423,18 @@ fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut Carry) -> u64 {
 struct Nest {
     /// Positions whose innermost container is an object.
     objects: u64,
-    /// Closes of the wrong type.
+    /// 1 if a close is of the wrong type.
     mismatch: u64,
     depth_min: u16,
 }
 
 #[inline(always)]
-fn brackets((open, close, curly): (u64, u64, u64), carry: &mut Carry) -> Result<Nest, Fault> {
-    let mut stack = *carry.stack.first().unwrap_or(&0);
+fn brackets(
+    (open, close, curly): (u64, u64, u64),
+    carry: &mut State,
+    deep: &mut [u64; DEEP_WORDS],
+) -> Result<Nest, Fault> {
+    let mut stack = carry.stack;
     let mut all = open | close;
     let mut objects = (stack & 1).wrapping_neg();
     if all == 0 {
@@ -400,46 +444,54 @@ fn brackets((open, close, curly): (u64, u64, u64), carry: &mut Carry) -> Result<
             depth_min: carry.depth,
         });
     }
-    if usize::from(carry.depth) + open.count_ones() as usize > 64 {
-        return deep_brackets((open, close, curly), carry);
+    if u32::from(carry.depth) + open.count_ones() > 64 {
+        return deep_brackets((open, close, curly), carry, deep);
     }
+    // An empty container changes nothing, and most of `managedFields` is `{}`.
+    let empty = open & close >> 1 & !(curly ^ curly >> 1);
+    all &= !(empty | empty << 1);
+    // Of at most 64 brackets on at most 64 containers: nothing here can wrap.
     let mut depth = i32::from(carry.depth);
     let mut depth_min = depth;
     let mut mismatch = 0;
     while all != 0 {
         let at = all.trailing_zeros();
-        all &= all - 1;
+        all &= all.wrapping_sub(1);
         let kind = curly >> at & 1;
         let is_open = open >> at & 1;
-        let opened = stack << 1 | kind;
-        let closed = stack >> 1;
-        mismatch |= ((stack ^ kind) & 1 & !is_open) << at;
-        let next = if is_open == 1 { opened } else { closed };
+        mismatch |= (stack ^ kind) & !is_open;
+        let next = if is_open == 1 {
+            stack << 1 | kind
+        } else {
+            stack >> 1
+        };
         // From here on the innermost container is another.
         objects ^= ((stack ^ next) & 1).wrapping_neg() << at;
         stack = next;
-        depth += if is_open == 1 { 1 } else { -1 };
+        depth = depth.wrapping_add(if is_open == 1 { 1 } else { -1 });
         depth_min = depth_min.min(depth);
     }
     if depth_min < 0 {
         return Err(Fault::Syntax(0));
     }
-    if let Some(first) = carry.stack.first_mut() {
-        *first = stack;
-    }
-    // Not below zero, and at most 64.
-    carry.depth = u16::try_from(depth).unwrap_or(u16::MAX);
+    carry.stack = stack;
+    let narrow = |depth: i32| u16::try_from(depth).unwrap_or(u16::MAX);
+    carry.depth = narrow(depth);
     Ok(Nest {
         objects,
-        mismatch,
-        depth_min: u16::try_from(depth_min).unwrap_or(0),
+        mismatch: mismatch & 1,
+        depth_min: narrow(depth_min),
     })
 }
 
 /// The same beyond what one register holds.
 #[cold]
 #[inline(never)]
-fn deep_brackets((open, close, curly): (u64, u64, u64), carry: &mut Carry) -> Result<Nest, Fault> {
+fn deep_brackets(
+    (open, close, curly): (u64, u64, u64),
+    carry: &mut State,
+    deep: &mut [u64; DEEP_WORDS],
+) -> Result<Nest, Fault> {
     let mut all = open | close;
     let mut nest = Nest {
         objects: 0,
@@ -450,7 +502,7 @@ fn deep_brackets((open, close, curly): (u64, u64, u64), carry: &mut Carry) -> Re
     while all != 0 {
         let at = all.trailing_zeros() as usize;
         all &= all - 1;
-        let innermost = carry.stack.first().copied().unwrap_or(0) & 1;
+        let innermost = carry.stack & 1;
         nest.objects |= innermost.wrapping_neg() & below(at) & !below(from);
         from = at;
         let kind = curly >> at & 1;
@@ -459,16 +511,16 @@ fn deep_brackets((open, close, curly): (u64, u64, u64), carry: &mut Carry) -> Re
                 return Err(Fault::Depth);
             }
             let mut lifted = kind;
-            for word in &mut carry.stack {
+            for word in [&mut carry.stack].into_iter().chain(deep.iter_mut()) {
                 let top = *word >> 63;
                 *word = *word << 1 | lifted;
                 lifted = top;
             }
             carry.depth += 1;
         } else {
-            nest.mismatch |= (innermost ^ kind) << at;
+            nest.mismatch |= innermost ^ kind;
             let mut lowered = 0;
-            for word in carry.stack.iter_mut().rev() {
+            for word in deep.iter_mut().rev().chain([&mut carry.stack]) {
                 let bottom = *word << 63;
                 *word = *word >> 1 | lowered;
                 lowered = bottom;
@@ -477,8 +529,7 @@ fn deep_brackets((open, close, curly): (u64, u64, u64), carry: &mut Carry) -> Re
         }
         nest.depth_min = nest.depth_min.min(carry.depth);
     }
-    let innermost = carry.stack.first().copied().unwrap_or(0) & 1;
-    nest.objects |= innermost.wrapping_neg() & !below(from);
+    nest.objects |= (carry.stack & 1).wrapping_neg() & !below(from);
     Ok(nest)
 }
 

@@ -121,6 +121,28 @@ const fn next_table() -> [u8; STATES * CLASSES] {
     table
 }
 
+/// The run of a block is a word, or a whole number of at most eight digits. False says nothing.
+#[inline(always)]
+pub(super) fn is_common(block: &[u8; 64], start: usize, run: usize) -> bool {
+    const TRUE: u64 = u64::from_le_bytes(*b"true\0\0\0\0");
+    const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
+    const NULL: u64 = u64::from_le_bytes(*b"null\0\0\0\0");
+    let Some(bytes) = block.get(start..).and_then(|rest| rest.first_chunk::<8>()) else {
+        return false;
+    };
+    if run > 8 {
+        return false;
+    }
+    let mask = !0 >> (64 - 8 * run);
+    let text = u64::from_le_bytes(*bytes) & mask;
+    let is_word = (text == TRUE) | (text == FALSE) | (text == NULL);
+    let digits = text ^ (u64::from_le_bytes([b'0'; 8]) & mask);
+    let above_nine = (digits.wrapping_add(u64::from_le_bytes([0x76; 8])) | digits)
+        & u64::from_le_bytes([0x80; 8]);
+    let leads_with_zero = (digits & 0xFF == 0) & (run > 1);
+    is_word | ((above_nine == 0) & !leads_with_zero)
+}
+
 impl Scalar {
     pub(super) const START: Self = Self(START);
 

@@ -124,6 +124,10 @@ pub(crate) struct State {
     edges: Box<[Edge]>,
     /// Bit n: a name of n bytes, or of 63 and more, is among the edges.
     lengths: u64,
+    /// Bits of the first and of the second byte, closing quote included, that a key may have which
+    /// matters: of names, of escapes, and all bits where every key matters.
+    first: [u64; 4],
+    second: [u64; 4],
     /// No name of an edge is longer.
     pub name_bytes_max: usize,
     /// State of the members that no edge names.
@@ -146,7 +150,53 @@ impl State {
         if self.lengths >> name.len().min(63) & 1 == 0 {
             return None;
         }
-        self.edges.iter().find(|edge| *edge.name == *name)
+        // Names are short: a call to compare them would cost more than comparing.
+        self.edges
+            .iter()
+            .find(|edge| edge.name.len() == name.len() && edge.name.iter().eq(name))
+    }
+
+    /// The key whose text begins at `at` may matter. False is certain.
+    #[inline]
+    pub(crate) fn may_name(&self, window: &[u8], at: usize) -> bool {
+        let Some([first, second]) = window.get(at..at + 2).and_then(|key| key.first_chunk()) else {
+            return true;
+        };
+        let has = |set: &[u64; 4], byte: u8| {
+            let word = set.get(usize::from(byte >> 6)).copied().unwrap_or(!0);
+            word >> (byte & 63) & 1 == 1
+        };
+        has(&self.first, *first) && has(&self.second, *second)
+    }
+
+    /// Fills the sets of [`Self::may_name`].
+    fn set_bytes(&mut self) {
+        if self.other != DEAD {
+            (self.first, self.second) = ([!0; 4], [!0; 4]);
+            return;
+        }
+        let add = |set: &mut [u64; 4], byte: u8| {
+            if let Some(word) = set.get_mut(usize::from(byte >> 6)) {
+                *word |= 1 << (byte & 63);
+            }
+        };
+        for edge in &self.edges {
+            let mut bytes = edge.name.iter().copied().chain(*b"\"");
+            add(&mut self.first, bytes.next().unwrap_or(b'"'));
+            match bytes.next() {
+                Some(byte) => add(&mut self.second, byte),
+                // Behind an empty key anything may stand.
+                None => self.second = [!0; 4],
+            }
+            // Any name can be written with escapes; an escape's second byte is any.
+            add(&mut self.first, b'\\');
+            add(&mut self.second, b'\\');
+        }
+        if !self.edges.is_empty() {
+            for byte in *b"u\"\\/bfnrt" {
+                add(&mut self.second, byte);
+            }
+        }
     }
 
     /// There is nothing to look for in a key.
@@ -300,6 +350,7 @@ impl Automaton {
             state.lengths = lengths.fold(0, |all, bit: u64| all | bit);
             let longest = state.edges.iter().map(|edge| edge.name.len()).max();
             state.name_bytes_max = longest.unwrap_or_default();
+            state.set_bytes();
         }
     }
 

@@ -52,19 +52,25 @@ impl<'a> Sink<'a> {
         self.copy(text);
     }
 
+    #[inline]
     fn copy(&mut self, bytes: &[u8]) {
-        if self.buffer.capacity() == 0 {
-            // Enough for most chunks at once; it is given away at the end of the push.
-            self.buffer
-                .reserve((self.chunk.len() + 256).min(BUFFER_BYTES_MAX));
-        } else if self.buffer.len() + bytes.len() > BUFFER_BYTES_MAX {
-            self.flush();
-            self.buffer.reserve(bytes.len().max(BUFFER_BYTES_MAX));
+        if self.buffer.len() + bytes.len() > self.buffer.capacity() {
+            self.make_room(bytes.len());
         }
         self.buffer.extend_from_slice(bytes);
         self.count += bytes.len() as u64;
     }
 
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, length: usize) {
+        self.flush();
+        // Enough for most chunks at once; it is given away at the end of the push.
+        let usual = (self.chunk.len() + 256).min(BUFFER_BYTES_MAX);
+        self.buffer.reserve_exact(usual.max(length));
+    }
+
+    #[inline]
     fn commit(&mut self) {
         let (start, end) = (self.start, self.end);
         self.start = end;

@@ -243,36 +243,36 @@ impl<'v> Cursor<'_, 'v, '_> {
         (found < self.view.bytes.len()).then_some(found)
     }
 
-    /// The next close from `at` on that leaves `floor` containers open.
+    /// The next close from `at` on that leaves `floor` containers open. `at` stands behind the open
+    /// bracket that makes it one more, or at the start of the window.
+    #[inline]
     fn skip(&self, at: usize, floor: u16) -> Option<usize> {
-        let mut index = at / BLOCK;
-        let first = self.view.blocks.get(index)?;
-        let before = !(!0 << (at % BLOCK));
-        let opened = (first.open & before).count_ones();
-        let closed = (first.close & before).count_ones();
-        let mut depth = u32::from(first.depth) + opened - closed;
         let floor = u32::from(floor);
-        let mut block = first;
-        let mut all = (block.open | block.close) & !before;
+        let mut index = at / BLOCK;
+        let mut block = self.view.blocks.get(index)?;
+        let mut depth = if at == 0 {
+            u32::from(block.depth)
+        } else {
+            floor + 1
+        };
+        let mut all = (block.open | block.close) & !0 << (at % BLOCK);
         loop {
             while all != 0 {
                 let bit = all & all.wrapping_neg();
-                if block.open & bit != 0 {
-                    depth += 1;
-                } else {
-                    depth -= 1;
-                    if depth == floor {
-                        return Some(index * BLOCK + bit.trailing_zeros() as usize);
-                    }
+                all ^= bit;
+                let opens = block.open & bit != 0;
+                depth = if opens { depth + 1 } else { depth - 1 };
+                if depth == floor {
+                    return Some(index * BLOCK + bit.trailing_zeros() as usize);
                 }
-                all &= all - 1;
             }
-            let rest = self.view.blocks.get(index + 1..)?;
-            let skipped = rest
-                .iter()
-                .position(|block| u32::from(block.depth_min) <= floor)?;
-            index += 1 + skipped;
-            block = self.view.blocks.get(index)?;
+            loop {
+                index += 1;
+                block = self.view.blocks.get(index)?;
+                if u32::from(block.depth_min) <= floor {
+                    break;
+                }
+            }
             depth = u32::from(block.depth);
             all = block.open | block.close;
         }
@@ -330,23 +330,53 @@ impl<'v> Cursor<'_, 'v, '_> {
         }
     }
 
-    #[inline]
+    /// Walks objects until something else is to be done.
     fn members(&mut self, at: usize) -> Option<usize> {
+        let mut at = at;
+        while self.walk.phase == Phase::Members {
+            at = self.member(at)?;
+        }
+        Some(at)
+    }
+
+    /// To the next member of the innermost object that matters, and into its value.
+    #[inline(always)]
+    fn member(&mut self, at: usize) -> Option<usize> {
         let level = *self.walk.levels.last()?;
+        let state = self.automaton.state(level.state);
         let commas = if level.drops { !0 } else { 0 };
-        let found = self.find(at, |block| {
-            block.key | block.open | block.close | block.comma & commas
-        })?;
-        if self.has(found, |block| block.key) {
-            return self.key(found, level);
+        let blocks = self.view.blocks;
+        let events = |block: &Block| block.key | block.open | block.close | block.comma & commas;
+        let mut index = at / BLOCK;
+        let mut block = blocks.get(index)?;
+        let mut bits = events(block) & !0 << (at % BLOCK);
+        loop {
+            while bits == 0 {
+                index += 1;
+                block = blocks.get(index)?;
+                bits = events(block);
+            }
+            let bit = bits & bits.wrapping_neg();
+            bits ^= bit;
+            let found = index * BLOCK + bit.trailing_zeros() as usize;
+            if block.key & bit != 0 {
+                if level.drops || state.may_name(self.view.bytes, found + 1) {
+                    return self.key(found, level);
+                }
+            } else if block.open & bit != 0 {
+                // The value of a member that does not matter.
+                let floor = self.open_count();
+                let Some(close) = self.skip(found + 1, floor) else {
+                    self.walk.phase = Phase::Skip { floor };
+                    return None;
+                };
+                index = close / BLOCK;
+                block = blocks.get(index)?;
+                bits = events(block) & !1 << (close % BLOCK);
+            } else {
+                return Some(self.close_or_comma(found, level));
+            }
         }
-        if self.has(found, |block| block.open) {
-            self.walk.phase = Phase::Skip {
-                floor: self.open_count(),
-            };
-            return Some(found + 1);
-        }
-        Some(self.close_or_comma(found, level))
     }
 
     fn elements(&mut self, at: usize) -> Option<usize> {
@@ -442,8 +472,33 @@ impl<'v> Cursor<'_, 'v, '_> {
             return None;
         };
         let raw = self.slice(start, end);
-        self.key_end(Some(raw), end, level);
-        Some(end + 1)
+        let is_escaped = self.has_backslash(start, end);
+        self.key_end(Some((raw, is_escaped)), end, level);
+        match self.walk.phase {
+            // Most values begin right behind their key.
+            Phase::Value { state, probe } => {
+                let start = self.find(end + 1, |block| block.quote | block.scalar | block.open)?;
+                self.value(start, state, probe)
+            }
+            Phase::Members
+            | Phase::Elements
+            | Phase::Key
+            | Phase::String
+            | Phase::Scalar
+            | Phase::Skip { .. }
+            | Phase::Capture { .. } => Some(end + 1),
+        }
+    }
+
+    /// There is a backslash from `start` to `end`, which is in the window.
+    fn has_backslash(&self, start: usize, end: usize) -> bool {
+        let index = start / BLOCK;
+        if index == end / BLOCK {
+            let block = self.view.blocks.get(index);
+            let range = !0 << (start % BLOCK) & !(!0 << (end % BLOCK));
+            return block.is_none_or(|block| block.backslash & range != 0);
+        }
+        memchr(b'\\', self.slice(start, end)).is_some()
     }
 
     fn spill_key(&mut self, start: usize, level: Level) {
@@ -472,19 +527,23 @@ impl<'v> Cursor<'_, 'v, '_> {
         self.spill(at, end, longest);
         let raw = std::mem::take(&mut self.walk.spill);
         let known = !self.walk.is_overlong;
-        self.key_end(known.then_some(raw.as_slice()), end, level);
+        let is_escaped = memchr(b'\\', &raw).is_some();
+        self.key_end(known.then_some((raw.as_slice(), is_escaped)), end, level);
         self.walk.spill = raw;
         Some(end + 1)
     }
 
     /// A key is known, or known to be longer than any that matters: where its value leads.
     #[inline]
-    fn key_end(&mut self, raw: Option<&[u8]>, end: usize, level: Level) {
+    fn key_end(&mut self, raw: Option<(&[u8], bool)>, end: usize, level: Level) {
         let state = self.automaton.state(level.state);
         let raw = raw.filter(|_| !state.is_blind());
-        let found = raw.and_then(|raw| match memchr(b'\\', raw) {
-            Some(_) => state.edge(&text::unescape(raw)),
-            None => state.edge(raw),
+        let found = raw.and_then(|(raw, is_escaped)| {
+            if is_escaped {
+                state.edge(&text::unescape(raw))
+            } else {
+                state.edge(raw)
+            }
         });
         let (target, probe) = found.map_or((state.other, None), |edge| (edge.target, edge.probe));
         if level.drops {
@@ -571,7 +630,7 @@ impl<'v> Cursor<'_, 'v, '_> {
         if self.is_dropped(target) && !self.walk.levels.is_empty() {
             self.walk.tally.add(action);
             self.drop_held(start);
-            return Some(self.over(start));
+            return self.over(start);
         }
         if first == b'n' {
             return Some(self.passed(start, DEAD));
@@ -589,19 +648,29 @@ impl<'v> Cursor<'_, 'v, '_> {
             b't' | b'f' => b"false",
             _ => b"0",
         });
-        Some(self.over(start))
+        self.over(start)
     }
 
-    /// Goes over a value that does not pass.
-    fn over(&mut self, start: usize) -> usize {
-        self.walk.phase = match self.byte(start) {
-            b'{' | b'[' => Phase::Skip {
-                floor: self.open_count(),
-            },
-            b'"' => Phase::String,
-            _ => Phase::Scalar,
+    /// Goes over a value that does not pass: to its end, where that is in the window.
+    #[inline]
+    fn over(&mut self, start: usize) -> Option<usize> {
+        let (phase, end) = match self.byte(start) {
+            b'{' | b'[' => {
+                let floor = self.open_count();
+                let close = self.skip(start + 1, floor);
+                (Phase::Skip { floor }, close.map(|close| close + 1))
+            }
+            b'"' => {
+                let close = self.find(start + 1, |block| block.quote);
+                (Phase::String, close.map(|close| close + 1))
+            }
+            _ => (Phase::Scalar, self.find(start + 1, |block| !block.scalar)),
         };
-        start + 1
+        if let (Some(end), None) = (end, self.walk.probe) {
+            return Some(self.value_end(end));
+        }
+        self.walk.phase = phase;
+        Some(start + 1)
     }
 
     /// A string that detectors watch begins.
