@@ -38,10 +38,21 @@ pub(crate) enum Documents {
     Many,
 }
 
+impl Documents {
+    /// Behind which of these ends of documents another may begin.
+    #[inline(always)]
+    const fn more_after(self, ends: u64) -> u64 {
+        match self {
+            Self::One => 0,
+            Self::Many => ends,
+        }
+    }
+}
+
 /// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Not JSON at or shortly before this byte of the window.
+    /// Not JSON in the block that begins at this byte of the window.
     Syntax(usize),
     /// Not UTF-8.
     Utf8,
@@ -248,6 +259,10 @@ fn step<I: Isa, const FULL: bool>(
     let len = piece.len;
     let valid = if FULL { !0 } else { below(len) };
 
+    if FULL && is_within_string(classes, carry) {
+        return within_string(classes, carry);
+    }
+
     let escaped = escaped_ends::<FULL>(classes.backslash, len, carry) & valid;
     let quote = classes.quote & !escaped;
     let parity = isa.prefix_xor(quote) ^ carry.in_string;
@@ -260,8 +275,8 @@ fn step<I: Isa, const FULL: bool>(
     }
 
     let outside = valid & !inside;
-    let (open, close) = (classes.open & outside, classes.close & outside);
-    let (colon, comma) = (classes.colon & outside, classes.comma & outside);
+    let [open, close] = [classes.open, classes.close].map(|class| class & outside);
+    let [colon, comma] = [classes.colon, classes.comma].map(|class| class & outside);
     let space = classes.space & outside;
     let string = quote & inside;
     let scalar = outside & !(quote | open | close | colon | comma | space);
@@ -276,42 +291,34 @@ fn step<I: Isa, const FULL: bool>(
 
     let mut roots = 0;
     if nest.depth_min == 0 {
-        let starts = string | scalar_start;
         let top = top_level((open, close), depth_before);
         wrong |= top.region & (colon | comma);
-        let began = starts & top.region | top.opened;
+        let starts = (string | scalar_start) & top.region;
+        let began = starts | top.opened;
         carry.document_count += u64::from(began.count_ones());
-        let parted = space << 1 | carry.spaced;
-        wrong |= began & !parted;
-        roots = match text.documents {
-            Documents::One => 0,
-            Documents::Many => starts & top.region | top.closed,
-        };
+        wrong |= began & !(space << 1 | carry.spaced);
+        roots = text.documents.more_after(starts | top.closed);
     }
     carry.spaced = space >> (len - 1) & 1;
 
-    let token = string | scalar_start | open | close | colon | comma;
-    let filler = valid & !token;
-    let follow = |from: u64, due: &mut u64| {
-        let (sum, overflow) = (from << 1 | *due).overflowing_add(filler);
-        let next = sum & !filler;
-        *due = carry_out::<FULL>(overflow | (from >> 63 != 0), next, len);
-        next & valid
+    let starts = string | scalar_start;
+    let tokens = Tokens {
+        string,
+        starts,
+        open,
+        close,
+        colon,
+        comma,
     };
-    let value = string | scalar_start | open;
-    let after_open = follow(open | roots, &mut carry.after_open);
-    let after_separator = follow(colon | comma, &mut carry.after_separator);
-    let key_due = follow(
-        open & classes.curly | comma & nest.objects,
-        &mut carry.key_due,
-    );
-    let key = string & key_due;
-    let colon_due = follow(key, &mut carry.colon_due);
-    let expected = after_open | after_separator;
-    wrong |= value & !expected | comma & expected | close & after_separator;
-    wrong |= key_due & !(string | close) | colon_due ^ colon;
+    let objects = Objects {
+        open: open & classes.curly,
+        comma: comma & nest.objects,
+        roots,
+    };
+    let (key, misplaced) = order::<FULL>(tokens, objects, (carry, len));
+    wrong |= misplaced;
     if wrong != 0 {
-        return Err(Fault::Syntax(wrong.trailing_zeros() as usize));
+        return Err(Fault::Syntax(0));
     }
 
     Ok(Block {
@@ -325,6 +332,82 @@ fn step<I: Isa, const FULL: bool>(
         depth: depth_before,
         depth_min: nest.depth_min,
     })
+}
+
+/// Most blocks of long strings: no string begins or ends, nothing is escaped.
+#[inline(always)]
+const fn is_within_string(classes: Classes, carry: &State) -> bool {
+    let special = classes.quote | classes.backslash | carry.escaped | carry.hex_due as u64;
+    carry.in_string != 0 && special == 0
+}
+
+/// Nothing changes but the place.
+#[inline(always)]
+fn within_string(classes: Classes, carry: &State) -> Result<Block, Fault> {
+    match classes.control {
+        0 => Ok(Block {
+            depth: carry.depth,
+            depth_min: carry.depth,
+            ..Block::default()
+        }),
+        _ => Err(Fault::Syntax(0)),
+    }
+}
+
+/// First bytes of tokens.
+#[derive(Clone, Copy)]
+struct Tokens {
+    string: u64,
+    /// Strings and scalars.
+    starts: u64,
+    open: u64,
+    close: u64,
+    colon: u64,
+    comma: u64,
+}
+
+/// Behind what a key is due, and behind what another document.
+#[derive(Clone, Copy)]
+struct Objects {
+    open: u64,
+    comma: u64,
+    roots: u64,
+}
+
+/// Keys, and tokens that stand where they must not.
+#[inline(always)]
+fn order<const FULL: bool>(
+    tokens: Tokens,
+    objects: Objects,
+    (carry, len): (&mut State, usize),
+) -> (u64, u64) {
+    let Tokens {
+        string,
+        starts,
+        open,
+        close,
+        colon,
+        comma,
+    } = tokens;
+    let valid = if FULL { !0 } else { below(len) };
+    let filler = valid & !(starts | open | close | colon | comma);
+    let follow = |from: u64, due: &mut u64| {
+        let (sum, overflow) = (from << 1 | *due).overflowing_add(filler);
+        let next = sum & !filler;
+        *due = carry_out::<FULL>(overflow | (from >> 63 != 0), next, len);
+        next & valid
+    };
+    let after_open = follow(open | objects.roots, &mut carry.after_open);
+    let after_separator = follow(colon | comma, &mut carry.after_separator);
+    let key_due = follow(objects.open | objects.comma, &mut carry.key_due);
+    let key = string & key_due;
+    let colon_due = follow(key, &mut carry.colon_due);
+    let expected = after_open | after_separator;
+    let values = (starts | open) & !expected | comma & expected | close & after_separator;
+    (
+        key,
+        values | key_due & !(string | close) | colon_due ^ colon,
+    )
 }
 
 /// The bytes after an odd run of backslashes, none of them a backslash.
@@ -395,7 +478,8 @@ fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
         let end = start + run;
         if !goes_on {
             if end < piece.len && scalar::is_common(piece.bytes, start, run) {
-                rest &= rest & (rest + (1 << start));
+                // The carry of the addition clears the run.
+                rest &= rest + (1 << start);
                 continue;
             }
             carry.scalar = Scalar::START;
@@ -525,7 +609,7 @@ fn deep_brackets(
                 *word = *word >> 1 | lowered;
                 lowered = bottom;
             }
-            carry.depth = carry.depth.checked_sub(1).ok_or(Fault::Syntax(at))?;
+            carry.depth = carry.depth.checked_sub(1).ok_or(Fault::Syntax(0))?;
         }
         nest.depth_min = nest.depth_min.min(carry.depth);
     }

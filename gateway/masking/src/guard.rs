@@ -120,6 +120,23 @@ struct Compiled {
     detectors: Vec<(Detector, Regex)>,
 }
 
+impl Compiled {
+    /// Where something is found.
+    fn found<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
+        self.detectors.iter().flat_map(move |(detector, regex)| {
+            let found = regex
+                .find_iter(text)
+                .map(|found| (found.start(), found.end()));
+            found.filter(move |(from, to)| {
+                from < to
+                    && text
+                        .get(*from..*to)
+                        .is_some_and(|bytes| detector.accepts(bytes))
+            })
+        })
+    }
+}
+
 /// All guards of a program, and the sets of them that watch together.
 #[derive(Default)]
 pub(crate) struct Guards {
@@ -186,15 +203,8 @@ impl Guards {
 
     /// Where something is found, whatever its scope.
     pub(crate) fn spans(&self, set: u32, text: &[u8]) -> Vec<(usize, usize)> {
-        let detectors = self.of(set).flat_map(|rule| &rule.detectors);
-        let found = detectors.flat_map(|(detector, regex)| {
-            let accepts = |range| text.get(range).is_some_and(|bytes| detector.accepts(bytes));
-            let found = regex
-                .find_iter(text)
-                .filter(move |found| accepts(found.range()));
-            found.map(|found| (found.start(), found.end()))
-        });
-        let mut spans: Vec<(usize, usize)> = found.collect();
+        let mut spans: Vec<(usize, usize)> =
+            self.of(set).flat_map(|rule| rule.found(text)).collect();
         // The earliest last: a cut is moved before each that it would part.
         spans.sort_unstable_by(|a, b| b.cmp(a));
         spans
@@ -204,18 +214,14 @@ impl Guards {
     pub(crate) fn apply(&self, set: u32, text: &[u8]) -> Option<Guarded> {
         let mut spans: Vec<(usize, usize, &str)> = Vec::new();
         for rule in self.of(set) {
-            for (detector, regex) in &rule.detectors {
-                for found in regex.find_iter(text) {
-                    let bytes = text.get(found.range()).unwrap_or_default();
-                    if bytes.is_empty() || !detector.accepts(bytes) {
-                        continue;
-                    }
-                    match rule.scope {
-                        GuardScope::Found => spans.push((found.start(), found.end(), &rule.mask)),
-                        GuardScope::Whole => {
-                            let text = marker::text(&rule.mask).into_bytes();
-                            return Some(Guarded { text, count: 1 });
-                        }
+            let found = rule.found(text);
+            match rule.scope {
+                GuardScope::Found => spans.extend(found.map(|(from, to)| (from, to, &*rule.mask))),
+                GuardScope::Whole => {
+                    let mut found = found;
+                    if found.next().is_some() {
+                        let text = marker::text(&rule.mask).into_bytes();
+                        return Some(Guarded { text, count: 1 });
                     }
                 }
             }

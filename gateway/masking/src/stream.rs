@@ -26,9 +26,9 @@ pub const SUMMARY_RULES_MAX: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MaskFault {
     /// Not JSON.
-    #[error("the body is not JSON at or before byte {offset}")]
+    #[error("the body is not JSON within the 64 bytes after byte {offset}")]
     Malformed {
-        /// Bytes before the fault.
+        /// Bytes before the fault, up to 63 more not counted.
         offset: u64,
     },
     /// Not UTF-8.

@@ -54,7 +54,9 @@ fn finds_markers_behind_layers() {
                 json(&json(&json(&text))),
                 format!("see {}, or not", encode(&text)),
                 encode(&encode(&encode(&encode(&text)))),
-                format!("{}\n{}", &encode(&text)[..8], &encode(&text)[8..]),
+                encode(&text)
+                    .replacen("n", "n\n", 1)
+                    .replacen("b", "b\r\n", 1),
             ];
             for layer in layers {
                 let body = format!(r#"{{"a":{}}}"#, json(&layer));

@@ -116,6 +116,10 @@ impl Probe {
 
 /// One state of the automaton.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of a state, each true or not"
+)]
 pub(crate) struct State {
     /// What is done to a value in this state.
     pub action: Option<u32>,
@@ -492,14 +496,14 @@ impl Builder<'_> {
                 names.entry(name.clone()).or_insert(false);
             }
             if let Some((key, _)) = self.gate_of(item) {
-                names.insert(key.clone(), true);
+                names.insert(key.into(), true);
             }
         }
         names
     }
 
     /// The `[key=value]` that an item waits for.
-    fn gate_of(&self, item: &Item) -> Option<(&Box<str>, &Box<str>)> {
+    fn gate_of(&self, item: &Item) -> Option<(&str, &str)> {
         let step = match item.gate {
             Gate::Open => return None,
             Gate::Pending(step) | Gate::Shut(step) => step,
@@ -565,12 +569,12 @@ impl Builder<'_> {
     fn probe(&mut self, items: &Items, name: &str) -> Result<u32, CompileFault> {
         let gates = items.iter().filter_map(|item| self.gate_of(item));
         let values = gates
-            .filter(|(key, _)| ***key == *name)
-            .map(|(_, value)| value.clone());
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value.into());
         let values: BTreeSet<Box<str>> = values.collect();
         let settled = |value: Option<&str>| -> Items {
             let settle = |item: &Item| match (item.gate, self.gate_of(item)) {
-                (Gate::Pending(step) | Gate::Shut(step), Some((key, wanted))) if **key == *name => {
+                (Gate::Pending(step) | Gate::Shut(step), Some((key, wanted))) if key == name => {
                     // A repeated member that does equal the text opens the gate again; an open one
                     // stays open.
                     let equal = value == Some(wanted);

@@ -33,6 +33,7 @@ impl<'a> Sink<'a> {
     }
 
     /// A stretch of the chunk passes.
+    // INVARIANT 8: what is not replaced is a stretch of the input, never written anew.
     #[inline]
     pub(super) fn pass(&mut self, start: usize, end: usize) {
         if start >= end {
