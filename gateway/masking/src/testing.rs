@@ -217,8 +217,21 @@ pub fn mutate(seeded: &mut Seeded, text: &mut Vec<u8>) {
     for _ in 0..=seeded.below(3) {
         let at = seeded.below(text.len() + 1);
         let byte = *seeded.pick(BYTES).unwrap_or(&0);
-        match seeded.below(5) {
+        match seeded.below(6) {
             0 => text.insert(at, byte),
+            // Behind a word or number, where scalars end.
+            5 => {
+                let ends = |pair: &[u8]| {
+                    matches!(pair, [b'e' | b'l' | b'0'..=b'9', b',' | b'}' | b']' | b' '])
+                };
+                let places: Vec<usize> = text
+                    .windows(2)
+                    .enumerate()
+                    .filter(|(_, pair)| ends(pair))
+                    .map(|(at, _)| at + 1)
+                    .collect();
+                text.insert(seeded.pick(&places).copied().unwrap_or(at), byte);
+            }
             1 if at < text.len() => {
                 text.remove(at);
             }

@@ -135,7 +135,8 @@ pub(super) fn is_common(block: &[u8; 64], start: usize, run: usize) -> bool {
     }
     let mask = !0 >> (64 - 8 * run);
     let text = u64::from_le_bytes(*bytes) & mask;
-    let is_word = (text == TRUE) | (text == FALSE) | (text == NULL);
+    // By length too: a zero byte in the text is no end of it.
+    let is_word = (run == 4) & ((text == TRUE) | (text == NULL)) | (run == 5) & (text == FALSE);
     let digits = text ^ (u64::from_le_bytes([b'0'; 8]) & mask);
     let above_nine = (digits.wrapping_add(u64::from_le_bytes([0x76; 8])) | digits)
         & u64::from_le_bytes([0x80; 8]);

@@ -113,6 +113,23 @@ fn verdict_of_the_twin_is_that_of_serde_json() {
     }
 }
 
+/// A zero byte behind a word was once taken for the padding of the word's constant.
+#[test]
+fn a_zero_byte_is_no_part_of_a_word() {
+    let program = Arc::new(MaskProgram::compile(&MaskSpec::default()).unwrap());
+    for word in ["null", "true", "false", "0", "17"] {
+        for zeros in 1..8 {
+            let text = format!("[{word}{}]{}", "\0".repeat(zeros), " ".repeat(70));
+            for kernel in Kernel::available() {
+                assert!(
+                    run(&program, kernel, text.as_bytes(), &[]).end.is_err(),
+                    "{text:?}"
+                );
+            }
+        }
+    }
+}
+
 /// A long value of a `[key=value]` once left a flag set that made the masker blind to later keys.
 #[test]
 fn a_long_probed_value_does_not_hide_later_keys() {
