@@ -627,9 +627,11 @@ fn overlong_captures_and_keys_close() {
         ),
         (format!(r#"{{"{}":2}}"#, "k".repeat(HELD_BYTES_MAX)), false),
     ] {
+        let single = run_evenly(&drops, Kernel::best(), text.as_bytes(), 1);
         for size in [1, 1000, 8192, 1 << 20] {
             let outcome = run_evenly(&drops, Kernel::best(), text.as_bytes(), size);
             assert_eq!(outcome.end.is_ok(), good);
+            assert!(single.bytes.starts_with(&outcome.bytes));
         }
     }
 }
@@ -653,6 +655,48 @@ fn ten_thousand_idle_watches_fit_in_ten_megabytes() {
         masker.memory_bytes() <= 1000,
         "{} bytes",
         masker.memory_bytes()
+    );
+}
+
+/// Bodies of many windows, cut near their borders.
+#[test]
+fn windows_join_as_chunks_do() {
+    let mut seeded = Seeded::new(21);
+    for _ in 0..150 {
+        let mut pair = Pair::new(testing::spec(&mut seeded));
+        let mut text = b"{\"items\":[".to_vec();
+        let wanted = 5_000 + seeded.below(40_000);
+        while text.len() < wanted {
+            text.extend(testing::document(&mut seeded));
+            text.push(b',');
+        }
+        text.extend_from_slice(b"0],\"data\":[");
+        text.extend(testing::document(&mut seeded));
+        text.extend_from_slice(b"]}");
+        let expected = pair.twin.mask(&text).unwrap();
+        for kernel in Kernel::available() {
+            for size in [63, 64, 65, 4096, 8191, 8192, 8193, 16_404, 1 << 20] {
+                let outcome = run_evenly(&pair.program, kernel, &text, size);
+                outcome.end.unwrap();
+                assert!(outcome.bytes == expected, "by {size}: {:?}", pair.spec);
+            }
+        }
+    }
+}
+
+#[test]
+fn debug_shows_no_held_text() {
+    let key = testing::key().unwrap();
+    let rules = [("a", Strategy::Hash { key })];
+    let program = Arc::new(MaskProgram::compile(&spec(&rules, ROOT)).unwrap());
+    let mut masker = Masker::new(program, Kernel::best());
+    masker
+        .push(&Bytes::from_static(br#"{"a":"0123"#), &mut Vec::new())
+        .unwrap();
+    let shown = format!("{masker:?}");
+    assert!(
+        !shown.contains("48, 49") && !shown.contains("0123"),
+        "{shown}"
     );
 }
 

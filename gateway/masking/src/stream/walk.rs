@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt;
+
 use memchr::memchr;
 
 use super::sink::Sink;
@@ -100,8 +102,7 @@ impl Tally {
     }
 }
 
-/// The walk between two windows.
-#[derive(Debug)]
+/// The walk between two windows. `Debug` shows none of the text that it holds.
 pub(super) struct Walk {
     phase: Phase,
     levels: Vec<Level>,
@@ -119,6 +120,16 @@ pub(super) struct Walk {
     /// What the value at hand decides.
     probe: Option<u32>,
     pub tally: Tally,
+}
+
+impl fmt::Debug for Walk {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Walk");
+        shown
+            .field("phase", &self.phase)
+            .field("levels", &self.levels.len());
+        shown.field("tally", &self.tally).finish_non_exhaustive()
+    }
 }
 
 impl Default for Walk {
@@ -160,8 +171,11 @@ impl Walk {
             is_overheld: false,
         };
         let mut at = 0;
-        while let Some(next) = cursor.advance(at) {
-            at = next;
+        while !cursor.is_overheld {
+            match cursor.advance(at) {
+                Some(next) => at = next,
+                None => break,
+            }
         }
         cursor.end()
     }
@@ -211,6 +225,9 @@ impl<'v> Cursor<'_, 'v, '_> {
 
     /// At the end of the window.
     fn end(mut self) -> Result<(), HeldTooLong> {
+        if self.is_overheld {
+            return Err(HeldTooLong);
+        }
         let len = self.view.bytes.len();
         self.walk.is_suppressed = self.from.is_none();
         match self.from {
@@ -333,7 +350,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     /// Walks objects until something else is to be done.
     fn members(&mut self, at: usize) -> Option<usize> {
         let mut at = at;
-        while self.walk.phase == Phase::Members {
+        while self.walk.phase == Phase::Members && !self.is_overheld {
             at = self.member(at)?;
         }
         Some(at)
@@ -403,6 +420,9 @@ impl<'v> Cursor<'_, 'v, '_> {
         };
         if level.drops && !self.is_dropped(target) {
             self.keep(found);
+            if self.is_overheld {
+                return None;
+            }
         }
         self.value(found, target, None)
     }
@@ -429,9 +449,9 @@ impl<'v> Cursor<'_, 'v, '_> {
         if self.walk.is_holding {
             self.check_held(at);
             self.walk.is_holding = false;
-            if !self.walk.held.is_empty() {
-                self.sink.text(&self.walk.held);
-                self.walk.held.clear();
+            let held = std::mem::take(&mut self.walk.held);
+            if !held.is_empty() && !self.is_overheld {
+                self.sink.text(&held);
             }
         }
         if let Some(level) = self.walk.levels.last_mut() {
@@ -444,7 +464,7 @@ impl<'v> Cursor<'_, 'v, '_> {
         if self.walk.is_holding {
             self.check_held(at);
             self.walk.is_holding = false;
-            self.walk.held.clear();
+            self.walk.held = Vec::new();
             self.from = None;
         } else {
             self.suppress(at);
@@ -474,6 +494,9 @@ impl<'v> Cursor<'_, 'v, '_> {
         let raw = self.slice(start, end);
         let is_escaped = self.has_backslash(start, end);
         self.key_end(Some((raw, is_escaped)), end, level);
+        if self.is_overheld {
+            return None;
+        }
         match self.walk.phase {
             // Most values begin right behind their key.
             Phase::Value { state, probe } => {
