@@ -239,16 +239,6 @@ struct Text<'a> {
     deep: &'a mut [u64; DEEP_WORDS],
 }
 
-/// Bit `len` of what an addition or shift over a block gave: what it says of the next block.
-#[inline(always)]
-const fn carry_out<const FULL: bool>(overflow: bool, sum: u64, len: usize) -> u64 {
-    if FULL {
-        overflow as u64
-    } else {
-        sum >> len & 1
-    }
-}
-
 #[inline(always)]
 fn step<I: Isa, const FULL: bool>(
     isa: I,
@@ -394,7 +384,9 @@ fn order<const FULL: bool>(
     let follow = |from: u64, due: &mut u64| {
         let (sum, overflow) = (from << 1 | *due).overflowing_add(filler);
         let next = sum & !filler;
-        *due = carry_out::<FULL>(overflow | (from >> 63 != 0), next, len);
+        // A token at the last place stops every carry, so that one of the two is zero.
+        let out = (from >> 63).wrapping_add(u64::from(overflow));
+        *due = if FULL { out } else { next >> len & 1 };
         next & valid
     };
     let after_open = follow(open | objects.roots, &mut carry.after_open);
@@ -424,7 +416,11 @@ fn escaped_ends<const FULL: bool>(backslash: u64, len: usize, carry: &mut State)
     let (odd, overflow) = runs.overflowing_add(starts & !EVEN);
     // From an even start to an odd end, or the other way round, is an odd number of backslashes.
     let ends = (even & !EVEN | odd & EVEN) & !runs;
-    carry.escaped = carry_out::<FULL>(overflow, ends, len);
+    carry.escaped = if FULL {
+        u64::from(overflow)
+    } else {
+        ends >> len & 1
+    };
     ends | first & !backslash
 }
 

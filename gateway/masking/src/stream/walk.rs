@@ -396,6 +396,7 @@ impl<'v> Cursor<'_, 'v, '_> {
         }
     }
 
+    #[inline]
     fn elements(&mut self, at: usize) -> Option<usize> {
         let level = *self.walk.levels.last()?;
         let state = self.automaton.state(level.state);
@@ -427,6 +428,7 @@ impl<'v> Cursor<'_, 'v, '_> {
         self.value(found, target, None)
     }
 
+    #[inline]
     fn close_or_comma(&mut self, at: usize, level: Level) -> usize {
         if self.has(at, |block| block.close) {
             self.walk.levels.pop();
@@ -557,7 +559,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// A key is known, or known to be longer than any that matters: where its value leads.
-    #[inline]
+    #[inline(always)]
     fn key_end(&mut self, raw: Option<(&[u8], bool)>, end: usize, level: Level) {
         let state = self.automaton.state(level.state);
         let raw = raw.filter(|_| !state.is_blind());
@@ -587,6 +589,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// A value begins.
+    #[inline]
     fn value(&mut self, start: usize, target: StateId, probe: Option<u32>) -> Option<usize> {
         let first = self.byte(start);
         self.walk.probe = probe;
@@ -609,6 +612,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// Goes into a value that passes.
+    #[inline]
     fn passed(&mut self, start: usize, target: StateId) -> usize {
         let state = self.automaton.state(target);
         let first = self.byte(start);
@@ -648,9 +652,11 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// A value that an action applies to begins.
+    #[inline]
     fn masked(&mut self, start: usize, target: StateId, action: &Action) -> Option<usize> {
         let first = self.byte(start);
-        if self.is_dropped(target) && !self.walk.levels.is_empty() {
+        let is_drop = matches!(action.kind, ActionKind::Drop);
+        if is_drop && !self.walk.levels.is_empty() {
             self.walk.tally.add(action);
             self.drop_held(start);
             return self.over(start);
