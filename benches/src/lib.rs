@@ -7,6 +7,8 @@
 
 #[cfg(feature = "policy")]
 pub mod cedar;
+#[cfg(feature = "masking")]
+pub mod corpus;
 pub mod load;
 pub mod process;
 pub mod row;

@@ -1,0 +1,658 @@
+//! The whole JSON grammar, checked on bit masks: 64 bytes a step, resumable at any byte.
+//!
+//! Token order is checked by *following*: from the tokens of one kind to the token after each, over
+//! white space and the insides of strings and scalars, by the carry of one addition. With `fo`, `fs`,
+//! `fk` and `fc` for the tokens after an open bracket (or at the start), after `:` or `,`, where a key
+//! is due, and where its colon is due, a text is JSON if and only if in every block
+//!
+//! - a value or key stands at `fo` or `fs`, and a comma at neither;
+//! - no close bracket stands at `fs`;
+//! - at `fk` stands a string, or the close of an empty object;
+//! - the colons are exactly `fc`;
+//! - brackets match by type, scalars and escapes are well formed, no control character is in a string.
+//!
+//! `fk` needs to know which commas are an object's; that and the matching take the one serial loop
+//! here, over brackets.
+
+#![forbid(unsafe_code)]
+
+mod scalar;
+mod utf8;
+
+use crate::scan::{BLOCK, Block, Blocks, Classes, Isa};
+use scalar::Scalar;
+use utf8::Utf8Tail;
+
+/// BOUND: Kubernetes nests to about 30; a text that opens more containers than this is refused.
+pub const DEPTH_MAX: usize = 512;
+
+const DEEP_WORDS: usize = DEPTH_MAX / 64 - 1;
+const EVEN: u64 = 0x5555_5555_5555_5555;
+
+/// How many documents a body may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Documents {
+    /// Exactly one.
+    One,
+    /// Any number, parted by white space: a watch.
+    Many,
+}
+
+impl Documents {
+    /// Behind which of these ends of documents another may begin.
+    #[inline(always)]
+    const fn more_after(self, ends: u64) -> u64 {
+        match self {
+            Self::One => 0,
+            Self::Many => ends,
+        }
+    }
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Not JSON in the block that begins at this byte of the window.
+    Syntax(usize),
+    /// Not UTF-8.
+    Utf8,
+    /// Deeper than [`DEPTH_MAX`].
+    Depth,
+}
+
+/// All that is known of the text before the next byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Carry {
+    documents: Documents,
+    state: State,
+    /// The containers beyond the innermost 64, outwards.
+    deep: [u64; DEEP_WORDS],
+    utf8: Utf8Tail,
+}
+
+/// The part that every block reads and writes: a local copy of it lives in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    /// All ones within a string.
+    in_string: u64,
+    /// The next byte is escaped. This and all below: 0 or 1.
+    escaped: u64,
+    /// The last byte was of a scalar.
+    in_scalar: u64,
+    /// The last byte was white space, or there was none.
+    spaced: u64,
+    after_open: u64,
+    after_separator: u64,
+    key_due: u64,
+    colon_due: u64,
+    /// Bit 0: the innermost container is an object; then outwards.
+    stack: u64,
+    depth: u16,
+    scalar: Scalar,
+    /// Digits that a `\u` still wants.
+    hex_due: u8,
+    document_count: u64,
+}
+
+impl Carry {
+    pub(crate) fn new(documents: Documents) -> Self {
+        let state = State {
+            in_string: 0,
+            escaped: 0,
+            in_scalar: 0,
+            spaced: 1,
+            after_open: 1,
+            after_separator: 0,
+            key_due: 0,
+            colon_due: 0,
+            stack: 0,
+            depth: 0,
+            scalar: Scalar::START,
+            hex_due: 0,
+            document_count: 0,
+        };
+        Self {
+            documents,
+            state,
+            deep: [0; DEEP_WORDS],
+            utf8: Utf8Tail::default(),
+        }
+    }
+
+    /// The text may end here.
+    pub(crate) fn is_complete(&self) -> bool {
+        let state = &self.state;
+        let whole = match self.documents {
+            Documents::One => state.document_count == 1,
+            Documents::Many => true,
+        };
+        let scalar = state.in_scalar == 0 || state.scalar.is_whole();
+        whole && scalar && state.depth == 0 && state.in_string == 0
+    }
+
+    /// Documents that have begun.
+    pub(crate) const fn document_count(&self) -> u64 {
+        self.state.document_count
+    }
+}
+
+/// Checks one window and writes the masks of its blocks.
+#[inline(always)]
+pub(crate) fn pass<I: Isa>(
+    isa: I,
+    window: &[u8],
+    carry: &mut Carry,
+    blocks: &mut Blocks,
+) -> Result<(), Fault> {
+    let (whole, rest) = window.as_chunks::<BLOCK>();
+    let mut high = 0;
+    let mut state = carry.state;
+    let Carry {
+        documents, deep, ..
+    } = &mut *carry;
+    for (index, (bytes, block)) in whole.iter().zip(blocks.iter_mut()).enumerate() {
+        let classes = isa.classify(bytes);
+        high |= classes.high;
+        let piece = Piece { bytes, len: BLOCK };
+        let text = Text {
+            documents: *documents,
+            deep,
+        };
+        match step::<I, true>(isa, piece, classes, (&mut state, text)) {
+            Ok(masks) => *block = masks,
+            Err(fault) => return Err(fault.moved(index * BLOCK)),
+        }
+    }
+    if let (false, Some(block)) = (rest.is_empty(), blocks.get_mut(whole.len())) {
+        let mut bytes = [b' '; BLOCK];
+        for (to, from) in bytes.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        let classes = isa.classify(&bytes).cut(rest.len());
+        high |= classes.high;
+        let piece = Piece {
+            bytes: &bytes,
+            len: rest.len(),
+        };
+        let text = Text {
+            documents: *documents,
+            deep,
+        };
+        match step::<I, false>(isa, piece, classes, (&mut state, text)) {
+            Ok(masks) => *block = masks,
+            Err(fault) => return Err(fault.moved(whole.len() * BLOCK)),
+        }
+    }
+    carry.state = state;
+    if high != 0 || carry.utf8.is_pending() {
+        carry.utf8.check(window)?;
+    }
+    Ok(())
+}
+
+impl Fault {
+    const fn moved(self, by: usize) -> Self {
+        match self {
+            Self::Syntax(at) => Self::Syntax(at + by),
+            Self::Utf8 => Self::Utf8,
+            Self::Depth => Self::Depth,
+        }
+    }
+}
+
+impl Classes {
+    /// Only the first `len` bytes, of fewer than 64.
+    #[inline(always)]
+    fn cut(self, len: usize) -> Self {
+        let valid = below(len);
+        Self {
+            quote: self.quote & valid,
+            backslash: self.backslash & valid,
+            open: self.open & valid,
+            close: self.close & valid,
+            curly: self.curly & valid,
+            colon: self.colon & valid,
+            comma: self.comma & valid,
+            space: self.space & valid,
+            control: self.control & valid,
+            high: self.high & valid,
+        }
+    }
+}
+
+/// The bits below `len`, of at most 64.
+#[inline(always)]
+const fn below(len: usize) -> u64 {
+    if len >= BLOCK { !0 } else { (1 << len) - 1 }
+}
+
+/// One block; the bytes from `len` on are padding.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    bytes: &'a [u8; BLOCK],
+    len: usize,
+}
+
+/// What is rarely looked at.
+struct Text<'a> {
+    documents: Documents,
+    deep: &'a mut [u64; DEEP_WORDS],
+}
+
+#[inline(always)]
+fn step<I: Isa, const FULL: bool>(
+    isa: I,
+    piece: Piece<'_>,
+    classes: Classes,
+    (carry, text): (&mut State, Text<'_>),
+) -> Result<Block, Fault> {
+    let len = piece.len;
+    let valid = if FULL { !0 } else { below(len) };
+
+    if FULL && is_within_string(classes, carry) {
+        return within_string(classes, carry);
+    }
+
+    let escaped = escaped_ends::<FULL>(classes.backslash, len, carry) & valid;
+    let quote = classes.quote & !escaped;
+    let parity = isa.prefix_xor(quote) ^ carry.in_string;
+    carry.in_string = (parity.cast_signed() >> 63).cast_unsigned();
+    let inside = parity & valid;
+    let mut wrong = classes.control & inside;
+    let special = escaped & inside & !classes.quote;
+    if special != 0 || carry.hex_due != 0 {
+        wrong |= escapes(piece, special, &mut carry.hex_due);
+    }
+
+    let outside = valid & !inside;
+    let [open, close] = [classes.open, classes.close].map(|class| class & outside);
+    let [colon, comma] = [classes.colon, classes.comma].map(|class| class & outside);
+    let space = classes.space & outside;
+    let string = quote & inside;
+    let scalar = outside & !(quote | open | close | colon | comma | space);
+    let scalar_start = scalar & !(scalar << 1 | carry.in_scalar);
+    if scalar | carry.in_scalar != 0 {
+        wrong |= scalars(piece, scalar, carry);
+    }
+
+    let depth_before = carry.depth;
+    let nest = brackets((open, close, classes.curly), carry, text.deep)?;
+    wrong |= nest.mismatch;
+
+    let mut roots = 0;
+    if nest.depth_min == 0 {
+        let top = top_level((open, close), depth_before);
+        wrong |= top.region & (colon | comma);
+        let starts = (string | scalar_start) & top.region;
+        let began = starts | top.opened;
+        carry.document_count += u64::from(began.count_ones());
+        wrong |= began & !(space << 1 | carry.spaced);
+        roots = text.documents.more_after(starts | top.closed);
+    }
+    carry.spaced = space >> (len - 1) & 1;
+
+    let starts = string | scalar_start;
+    let tokens = Tokens {
+        string,
+        starts,
+        open,
+        close,
+        colon,
+        comma,
+    };
+    let objects = Objects {
+        open: open & classes.curly,
+        comma: comma & nest.objects,
+        roots,
+    };
+    let (key, misplaced) = order::<FULL>(tokens, objects, (carry, len));
+    wrong |= misplaced;
+    if wrong != 0 {
+        return Err(Fault::Syntax(0));
+    }
+
+    Ok(Block {
+        quote,
+        key,
+        open,
+        close,
+        comma,
+        scalar,
+        backslash: classes.backslash,
+        depth: depth_before,
+        depth_min: nest.depth_min,
+    })
+}
+
+/// Most blocks of long strings: no string begins or ends, nothing is escaped.
+#[inline(always)]
+const fn is_within_string(classes: Classes, carry: &State) -> bool {
+    let special = classes.quote | classes.backslash | carry.escaped | carry.hex_due as u64;
+    carry.in_string != 0 && special == 0
+}
+
+/// Nothing changes but the place.
+#[inline(always)]
+fn within_string(classes: Classes, carry: &State) -> Result<Block, Fault> {
+    match classes.control {
+        0 => Ok(Block {
+            depth: carry.depth,
+            depth_min: carry.depth,
+            ..Block::default()
+        }),
+        _ => Err(Fault::Syntax(0)),
+    }
+}
+
+/// First bytes of tokens.
+#[derive(Clone, Copy)]
+struct Tokens {
+    string: u64,
+    /// Strings and scalars.
+    starts: u64,
+    open: u64,
+    close: u64,
+    colon: u64,
+    comma: u64,
+}
+
+/// Behind what a key is due, and behind what another document.
+#[derive(Clone, Copy)]
+struct Objects {
+    open: u64,
+    comma: u64,
+    roots: u64,
+}
+
+/// Keys, and tokens that stand where they must not.
+#[inline(always)]
+fn order<const FULL: bool>(
+    tokens: Tokens,
+    objects: Objects,
+    (carry, len): (&mut State, usize),
+) -> (u64, u64) {
+    let Tokens {
+        string,
+        starts,
+        open,
+        close,
+        colon,
+        comma,
+    } = tokens;
+    let valid = if FULL { !0 } else { below(len) };
+    let filler = valid & !(starts | open | close | colon | comma);
+    let follow = |from: u64, due: &mut u64| {
+        let (sum, overflow) = (from << 1 | *due).overflowing_add(filler);
+        let next = sum & !filler;
+        // A token at the last place stops every carry, so that one of the two is zero.
+        let out = (from >> 63).wrapping_add(u64::from(overflow));
+        *due = if FULL { out } else { next >> len & 1 };
+        next & valid
+    };
+    let after_open = follow(open | objects.roots, &mut carry.after_open);
+    let after_separator = follow(colon | comma, &mut carry.after_separator);
+    let key_due = follow(objects.open | objects.comma, &mut carry.key_due);
+    let key = string & key_due;
+    let colon_due = follow(key, &mut carry.colon_due);
+    let expected = after_open | after_separator;
+    let values = (starts | open) & !expected | comma & expected | close & after_separator;
+    (
+        key,
+        values | key_due & !(string | close) | colon_due ^ colon,
+    )
+}
+
+/// The bytes after an odd run of backslashes, none of them a backslash.
+#[inline(always)]
+fn escaped_ends<const FULL: bool>(backslash: u64, len: usize, carry: &mut State) -> u64 {
+    let first = carry.escaped;
+    if backslash | first == 0 {
+        return 0;
+    }
+    // A backslash that is itself escaped begins no run.
+    let runs = backslash & !first;
+    let starts = runs & !(runs << 1);
+    let (even, _) = runs.overflowing_add(starts & EVEN);
+    let (odd, overflow) = runs.overflowing_add(starts & !EVEN);
+    // From an even start to an odd end, or the other way round, is an odd number of backslashes.
+    let ends = (even & !EVEN | odd & EVEN) & !runs;
+    carry.escaped = if FULL {
+        u64::from(overflow)
+    } else {
+        ends >> len & 1
+    };
+    ends | first & !backslash
+}
+
+/// The escapes that are neither `\"` nor `\\`: which are wrong. Digits wanted by the last are left
+/// in `hex_due`.
+#[inline(always)]
+fn escapes(piece: Piece<'_>, mut special: u64, hex_due: &mut u8) -> u64 {
+    let bytes = piece.bytes.get(..piece.len).unwrap_or(piece.bytes);
+    let mut wrong = 0;
+    let mut digits = |from: usize, due: u8| {
+        let mut due = due;
+        for (at, byte) in bytes.iter().enumerate().skip(from) {
+            if due == 0 {
+                break;
+            }
+            due -= 1;
+            if !byte.is_ascii_hexdigit() {
+                wrong |= 1 << at;
+                return 0;
+            }
+        }
+        due
+    };
+    let mut due = digits(0, *hex_due);
+    while special != 0 {
+        let at = special.trailing_zeros() as usize;
+        special &= special - 1;
+        match bytes.get(at) {
+            Some(b'b' | b'f' | b'n' | b'r' | b't' | b'/') => {}
+            Some(b'u') => due = digits(at + 1, 4),
+            Some(_) | None => return 1 << at,
+        }
+    }
+    *hex_due = due;
+    wrong
+}
+
+/// Walks the scalars of a block: which are wrong.
+#[inline(always)]
+fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
+    let mut wrong = 0;
+    if carry.in_scalar == 1 && scalar & 1 == 0 && !carry.scalar.is_whole() {
+        wrong = 1;
+    }
+    let mut rest = scalar;
+    let mut goes_on = carry.in_scalar & scalar == 1;
+    carry.in_scalar = 0;
+    while rest != 0 {
+        let start = rest.trailing_zeros() as usize;
+        let run = (!(rest >> start)).trailing_zeros() as usize;
+        let end = start + run;
+        if !goes_on {
+            if end < piece.len && scalar::is_common(piece.bytes, start, run) {
+                // The carry of the addition clears the run.
+                rest &= rest + (1 << start);
+                continue;
+            }
+            carry.scalar = Scalar::START;
+        }
+        goes_on = false;
+        for byte in piece.bytes.get(start..end).unwrap_or_default() {
+            carry.scalar = carry.scalar.after(*byte);
+        }
+        if end >= piece.len {
+            carry.in_scalar = 1;
+            if carry.scalar.is_wrong() {
+                wrong |= 1 << start;
+            }
+            break;
+        }
+        if !carry.scalar.is_whole() {
+            wrong |= 1 << start;
+        }
+        rest &= !below(end);
+    }
+    wrong
+}
+
+/// What the brackets of a block say.
+struct Nest {
+    /// Positions whose innermost container is an object.
+    objects: u64,
+    /// 1 if a close is of the wrong type.
+    mismatch: u64,
+    depth_min: u16,
+}
+
+#[inline(always)]
+fn brackets(
+    (open, close, curly): (u64, u64, u64),
+    carry: &mut State,
+    deep: &mut [u64; DEEP_WORDS],
+) -> Result<Nest, Fault> {
+    let mut stack = carry.stack;
+    let mut all = open | close;
+    let mut objects = (stack & 1).wrapping_neg();
+    if all == 0 {
+        return Ok(Nest {
+            objects,
+            mismatch: 0,
+            depth_min: carry.depth,
+        });
+    }
+    if u32::from(carry.depth) + open.count_ones() > 64 {
+        return deep_brackets((open, close, curly), carry, deep);
+    }
+    // An empty container changes nothing, and most of `managedFields` is `{}`.
+    let empty = open & close >> 1 & !(curly ^ curly >> 1);
+    all &= !(empty | empty << 1);
+    // Of at most 64 brackets on at most 64 containers: nothing here can wrap.
+    let mut depth = i32::from(carry.depth);
+    let mut depth_min = depth;
+    let mut mismatch = 0;
+    while all != 0 {
+        let at = all.trailing_zeros();
+        all &= all.wrapping_sub(1);
+        let kind = curly >> at & 1;
+        let is_open = open >> at & 1;
+        mismatch |= (stack ^ kind) & !is_open;
+        let next = if is_open == 1 {
+            stack << 1 | kind
+        } else {
+            stack >> 1
+        };
+        // From here on the innermost container is another.
+        objects ^= ((stack ^ next) & 1).wrapping_neg() << at;
+        stack = next;
+        depth = depth.wrapping_add(if is_open == 1 { 1 } else { -1 });
+        depth_min = depth_min.min(depth);
+    }
+    if depth_min < 0 {
+        return Err(Fault::Syntax(0));
+    }
+    carry.stack = stack;
+    let narrow = |depth: i32| u16::try_from(depth).unwrap_or(u16::MAX);
+    carry.depth = narrow(depth);
+    Ok(Nest {
+        objects,
+        mismatch: mismatch & 1,
+        depth_min: narrow(depth_min),
+    })
+}
+
+/// The same beyond what one register holds.
+#[cold]
+#[inline(never)]
+fn deep_brackets(
+    (open, close, curly): (u64, u64, u64),
+    carry: &mut State,
+    deep: &mut [u64; DEEP_WORDS],
+) -> Result<Nest, Fault> {
+    let mut all = open | close;
+    let mut nest = Nest {
+        objects: 0,
+        mismatch: 0,
+        depth_min: carry.depth,
+    };
+    let mut from = 0;
+    while all != 0 {
+        let at = all.trailing_zeros() as usize;
+        all &= all - 1;
+        let innermost = carry.stack & 1;
+        nest.objects |= innermost.wrapping_neg() & below(at) & !below(from);
+        from = at;
+        let kind = curly >> at & 1;
+        if open >> at & 1 == 1 {
+            if usize::from(carry.depth) >= DEPTH_MAX {
+                return Err(Fault::Depth);
+            }
+            let mut lifted = kind;
+            for word in [&mut carry.stack].into_iter().chain(deep.iter_mut()) {
+                let top = *word >> 63;
+                *word = *word << 1 | lifted;
+                lifted = top;
+            }
+            carry.depth += 1;
+        } else {
+            nest.mismatch |= innermost ^ kind;
+            let mut lowered = 0;
+            for word in deep.iter_mut().rev().chain([&mut carry.stack]) {
+                let bottom = *word << 63;
+                *word = *word >> 1 | lowered;
+                lowered = bottom;
+            }
+            carry.depth = carry.depth.checked_sub(1).ok_or(Fault::Syntax(0))?;
+        }
+        nest.depth_min = nest.depth_min.min(carry.depth);
+    }
+    nest.objects |= (carry.stack & 1).wrapping_neg() & !below(from);
+    Ok(nest)
+}
+
+/// What a block holds outside all containers.
+struct Top {
+    region: u64,
+    /// Brackets that open a root.
+    opened: u64,
+    /// Brackets that close one.
+    closed: u64,
+}
+
+/// Only for blocks that touch the top level: once a document.
+#[cold]
+#[inline(never)]
+fn top_level((open, close): (u64, u64), depth: u16) -> Top {
+    let mut all = open | close;
+    let mut depth = depth;
+    let mut top = Top {
+        region: 0,
+        opened: 0,
+        closed: 0,
+    };
+    let mut from = 0;
+    while all != 0 {
+        let at = all.trailing_zeros() as usize;
+        all &= all - 1;
+        if open >> at & 1 == 1 {
+            if depth == 0 {
+                top.region |= below(at) & !below(from);
+                top.opened |= 1 << at;
+            }
+            depth = depth.saturating_add(1);
+        } else {
+            depth = depth.saturating_sub(1);
+            if depth == 0 {
+                top.closed |= 1 << at;
+                from = at + 1;
+            }
+        }
+    }
+    if depth == 0 {
+        top.region |= !below(from);
+    }
+    top
+}

@@ -1,0 +1,273 @@
+//! Detectors: what is a secret by its shape, wherever it stands.
+
+#![forbid(unsafe_code)]
+
+mod checksum;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+
+use crate::marker;
+use crate::path::FieldPath;
+
+/// BOUND: longer strings at a watched place are masked whole, unread.
+pub const GUARDED_BYTES_MAX: usize = 256 * 1024;
+/// BOUND: the length of an own pattern; a longer one is refused.
+pub const PATTERN_BYTES_MAX: usize = 256;
+/// BOUND: the compiled size of an own pattern; a larger one is refused.
+const PROGRAM_BYTES_MAX: usize = 1 << 20;
+
+/// What to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detector {
+    /// A signed JSON Web Token.
+    Jwt,
+    /// A private key in PEM.
+    Pem,
+    /// Id of an AWS access key.
+    AwsKey,
+    /// A token of GitHub.
+    GithubToken,
+    /// A token of Slack.
+    SlackToken,
+    /// An e-mail address.
+    Email,
+    /// A bank account number whose check digits are right.
+    Iban,
+    /// A payment card number whose check digit is right.
+    Card,
+    /// An own regular expression, in linear time.
+    Pattern(Box<str>),
+}
+
+impl Detector {
+    fn pattern(&self) -> &str {
+        match self {
+            Self::Jwt => r"(?-u)\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}",
+            // To the end of the text where the end of the key is missing.
+            Self::Pem => {
+                r"(?s-u)-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----(?:.*?-----END [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----|.*)"
+            }
+            Self::AwsKey => r"(?-u)\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
+            Self::GithubToken => {
+                r"(?-u)\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})"
+            }
+            Self::SlackToken => r"(?-u)\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}",
+            Self::Email => {
+                r"(?-u)[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)+[A-Za-z]{2,24}"
+            }
+            Self::Iban => r"(?-u)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b",
+            Self::Card => r"(?-u)\b[0-9](?:[ -]?[0-9]){12,18}\b",
+            Self::Pattern(pattern) => pattern,
+        }
+    }
+
+    /// A match that is one for sure.
+    fn accepts(&self, found: &[u8]) -> bool {
+        match self {
+            Self::Iban => checksum::is_iban(found),
+            Self::Card => checksum::is_card(found),
+            Self::Jwt
+            | Self::Pem
+            | Self::AwsKey
+            | Self::GithubToken
+            | Self::SlackToken
+            | Self::Email
+            | Self::Pattern(_) => true,
+        }
+    }
+}
+
+/// How much of a string goes when a detector finds something in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardScope {
+    /// What was found.
+    Found,
+    /// All of it.
+    Whole,
+}
+
+/// Detectors at a place.
+#[derive(Debug, Clone)]
+pub struct GuardRule {
+    /// Name of the mask, as it stands in the marker.
+    pub mask: Box<str>,
+    /// What to look for.
+    pub detectors: Vec<Detector>,
+    /// How much goes.
+    pub scope: GuardScope,
+    /// The strings at this path and all below it; everywhere in the object without a path.
+    pub within: Option<FieldPath>,
+}
+
+/// Why an own pattern is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the detector pattern `{pattern}` cannot be used: {reason}")]
+pub struct PatternFault {
+    /// As written.
+    pub pattern: Box<str>,
+    /// What is wrong with it.
+    pub reason: Box<str>,
+}
+
+struct Compiled {
+    mask: Box<str>,
+    scope: GuardScope,
+    detectors: Vec<(Detector, Regex)>,
+}
+
+impl Compiled {
+    /// Where something is found.
+    fn found<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
+        self.detectors.iter().flat_map(move |(detector, regex)| {
+            let found = regex
+                .find_iter(text)
+                .map(|found| (found.start(), found.end()));
+            found.filter(move |(from, to)| {
+                from < to
+                    && text
+                        .get(*from..*to)
+                        .is_some_and(|bytes| detector.accepts(bytes))
+            })
+        })
+    }
+}
+
+/// All guards of a program, and the sets of them that watch together.
+#[derive(Default)]
+pub(crate) struct Guards {
+    rules: Vec<Compiled>,
+    sets: Vec<Vec<usize>>,
+    numbers: BTreeMap<Vec<usize>, u32>,
+}
+
+/// What detectors make of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guarded {
+    pub text: Vec<u8>,
+    /// How many places were masked.
+    pub count: usize,
+}
+
+impl Guards {
+    pub(crate) fn compile(rules: &[GuardRule]) -> Result<Self, PatternFault> {
+        let mut compiled = Vec::new();
+        for rule in rules {
+            let mut detectors = Vec::new();
+            for detector in &rule.detectors {
+                detectors.push((detector.clone(), regex(detector.pattern())?));
+            }
+            compiled.push(Compiled {
+                mask: rule.mask.clone(),
+                scope: rule.scope,
+                detectors,
+            });
+        }
+        Ok(Self {
+            rules: compiled,
+            ..Self::default()
+        })
+    }
+
+    /// The number of a set of guards. `None` of no guards.
+    pub(crate) fn join(&mut self, indexes: &[usize]) -> Option<u32> {
+        if indexes.is_empty() {
+            return None;
+        }
+        if let Some(number) = self.numbers.get(indexes) {
+            return Some(*number);
+        }
+        let number = u32::try_from(self.sets.len()).ok()?;
+        self.sets.push(indexes.to_vec());
+        self.numbers.insert(indexes.to_vec(), number);
+        Some(number)
+    }
+
+    /// What stands for a string that is too long to look at.
+    pub(crate) fn whole(&self, set: u32) -> Vec<u8> {
+        marker::text(self.of(set).next().map_or("unread", |rule| &rule.mask)).into_bytes()
+    }
+
+    fn of(&self, set: u32) -> impl Iterator<Item = &Compiled> {
+        let set = self
+            .sets
+            .get(set as usize)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        set.iter().filter_map(|index| self.rules.get(*index))
+    }
+
+    /// Where something is found, whatever its scope.
+    pub(crate) fn spans(&self, set: u32, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut spans: Vec<(usize, usize)> =
+            self.of(set).flat_map(|rule| rule.found(text)).collect();
+        // The earliest last: a cut is moved before each that it would part.
+        spans.sort_unstable_by(|a, b| b.cmp(a));
+        spans
+    }
+
+    /// The text with what was found replaced. `None` if nothing was.
+    pub(crate) fn apply(&self, set: u32, text: &[u8]) -> Option<Guarded> {
+        let mut spans: Vec<(usize, usize, &str)> = Vec::new();
+        for rule in self.of(set) {
+            let found = rule.found(text);
+            match rule.scope {
+                GuardScope::Found => spans.extend(found.map(|(from, to)| (from, to, &*rule.mask))),
+                GuardScope::Whole => {
+                    let mut found = found;
+                    if found.next().is_some() {
+                        let text = marker::text(&rule.mask).into_bytes();
+                        return Some(Guarded { text, count: 1 });
+                    }
+                }
+            }
+        }
+        if spans.is_empty() {
+            return None;
+        }
+        spans.sort_unstable();
+        Some(replace(text, &spans))
+    }
+}
+
+/// Replaces sorted spans; those that overlap become one marker, of the first.
+fn replace(text: &[u8], spans: &[(usize, usize, &str)]) -> Guarded {
+    let mut out = Vec::with_capacity(text.len());
+    let mut done = 0;
+    let mut count = 0;
+    for (start, end, mask) in spans {
+        if *start >= done {
+            out.extend_from_slice(text.get(done..*start).unwrap_or_default());
+            out.extend_from_slice(marker::text(mask).as_bytes());
+            count += 1;
+        }
+        done = done.max(*end);
+    }
+    out.extend_from_slice(text.get(done..).unwrap_or_default());
+    Guarded { text: out, count }
+}
+
+fn regex(pattern: &str) -> Result<Regex, PatternFault> {
+    let fault = |reason: String| PatternFault {
+        pattern: pattern.into(),
+        reason: reason.into(),
+    };
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(fault(format!(
+            "it is longer than {PATTERN_BYTES_MAX} bytes"
+        )));
+    }
+    let limits = Regex::config()
+        .nfa_size_limit(Some(PROGRAM_BYTES_MAX))
+        .utf8_empty(false);
+    let syntax = syntax::Config::new().utf8(false);
+    Regex::builder()
+        .configure(limits)
+        .syntax(syntax)
+        .build(pattern)
+        .map_err(|error| fault(error.to_string()))
+}

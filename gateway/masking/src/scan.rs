@@ -1,0 +1,197 @@
+//! Windows of classification masks: the only code that knows of vector instructions.
+//!
+//! A kernel turns 64 bytes into ten masks ([`Classes`]) and knows a carry-less prefix sum. The pass
+//! over a window ([`crate::grammar::pass`]) is safe Rust, inlined into one function per instruction
+//! set, so that it too is compiled for it. One call per window crosses the border.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod reference;
+#[cfg(target_arch = "x86_64")]
+mod sse42;
+mod swar;
+#[cfg(test)]
+mod tests;
+
+use crate::grammar::{self, Carry, Fault};
+
+/// Bytes of one block: one bit each in a mask.
+pub(crate) const BLOCK: usize = 64;
+/// Blocks of one window.
+pub(crate) const BLOCKS: usize = 128;
+/// Bytes that one call of a kernel looks at: large enough to forget the call, small enough that the
+/// masks stay in the first-level cache.
+pub(crate) const WINDOW: usize = BLOCK * BLOCKS;
+
+/// The raw classes of 64 bytes, strings not yet known. Bit `n` stands for byte `n`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Classes {
+    /// `"`
+    pub quote: u64,
+    /// `\`
+    pub backslash: u64,
+    /// `{` and `[`
+    pub open: u64,
+    /// `}` and `]`
+    pub close: u64,
+    /// Bytes with bit 5 set: of the brackets, `{` and `}`.
+    pub curly: u64,
+    /// `:`
+    pub colon: u64,
+    /// `,`
+    pub comma: u64,
+    /// Space, tab, line feed, carriage return.
+    pub space: u64,
+    /// Below 0x20.
+    pub control: u64,
+    /// 0x80 and above.
+    pub high: u64,
+}
+
+/// What the walk needs to know of 64 bytes. One cache line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub(crate) struct Block {
+    /// Quotes that open or close a string.
+    pub quote: u64,
+    /// Opening quotes of keys.
+    pub key: u64,
+    /// `{` and `[` outside strings.
+    pub open: u64,
+    /// `}` and `]` outside strings.
+    pub close: u64,
+    /// `,` outside strings.
+    pub comma: u64,
+    /// Bytes of numbers, `true`, `false` and `null`.
+    pub scalar: u64,
+    /// Every `\`.
+    pub backslash: u64,
+    /// Open containers before the first byte.
+    pub depth: u16,
+    /// The fewest open containers before the first byte and after any close.
+    pub depth_min: u16,
+}
+
+/// What the pass found in one window.
+pub(crate) type Blocks = [Block; BLOCKS];
+
+/// One instruction set. Each method is inlined into a function compiled for it.
+pub(crate) trait Isa: Copy {
+    fn classify(self, block: &[u8; BLOCK]) -> Classes;
+    /// Bit `n` of the result is the parity of bits `0..=n`.
+    fn prefix_xor(self, bits: u64) -> u64;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Swar,
+    #[cfg(target_arch = "x86_64")]
+    Sse42(sse42::Sse42),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
+}
+
+/// An instruction set that this machine was found to have.
+///
+/// Every kernel gives the same bytes and the same faults; they differ in speed alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel(Choice);
+
+impl Kernel {
+    /// The fastest one of this machine.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available()
+            .first()
+            .copied()
+            .unwrap_or_else(Self::portable)
+    }
+
+    /// The one that needs no vector instructions.
+    #[must_use]
+    pub const fn portable() -> Self {
+        Self(Choice::Swar)
+    }
+
+    /// All of this machine, the fastest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let found = [
+            avx512::Avx512::detect().map(Choice::Avx512),
+            avx2::Avx2::detect().map(Choice::Avx2),
+            sse42::Sse42::detect().map(Choice::Sse42),
+        ];
+        #[cfg(target_arch = "aarch64")]
+        let found = [neon::Neon::detect().map(Choice::Neon)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let found: [Option<Choice>; 0] = [];
+        let kernels = found.into_iter().flatten().chain([Choice::Swar]);
+        kernels.map(Self).collect()
+    }
+
+    /// For metrics and benches.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Choice::Swar => "swar",
+            #[cfg(target_arch = "x86_64")]
+            Choice::Sse42(_) => "sse42",
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512(_) => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Choice::Neon(_) => "neon",
+        }
+    }
+
+    /// Checks a window of at most [`WINDOW`] bytes and writes its masks.
+    pub(crate) fn pass(
+        self,
+        window: &[u8],
+        carry: &mut Carry,
+        blocks: &mut Blocks,
+    ) -> Result<(), Fault> {
+        match self.0 {
+            Choice::Swar => grammar::pass(swar::Swar, window, carry, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Sse42(isa) => isa.pass(window, carry, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2(isa) => isa.pass(window, carry, blocks),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512(isa) => isa.pass(window, carry, blocks),
+            #[cfg(target_arch = "aarch64")]
+            Choice::Neon(isa) => isa.pass(window, carry, blocks),
+        }
+    }
+
+    /// The classes of one block, for the comparison of kernels.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn classify(self, block: &[u8; BLOCK]) -> (Classes, u64) {
+        fn both<I: Isa>(isa: I, block: &[u8; BLOCK]) -> (Classes, u64) {
+            let classes = isa.classify(block);
+            (classes, isa.prefix_xor(classes.quote))
+        }
+        match self.0 {
+            Choice::Swar => both(swar::Swar, block),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Sse42(isa) => both(isa, block),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2(isa) => both(isa, block),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512(isa) => both(isa, block),
+            #[cfg(target_arch = "aarch64")]
+            Choice::Neon(isa) => both(isa, block),
+        }
+    }
+}

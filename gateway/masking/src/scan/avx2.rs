@@ -1,0 +1,120 @@
+//! Two registers of 32 bytes.
+
+use std::arch::x86_64::{
+    __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
+    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+    _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
+};
+
+use super::{BLOCK, Blocks, Classes, Isa};
+use crate::grammar::{self, Carry, Fault};
+
+/// Proof that the machine has AVX2, BMI1, BMI2, LZCNT, POPCNT and PCLMULQDQ: only [`Self::detect`]
+/// makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("pclmulqdq");
+        found.then_some(Self(()))
+    }
+
+    pub(super) fn pass(
+        self,
+        window: &[u8],
+        carry: &mut Carry,
+        blocks: &mut Blocks,
+    ) -> Result<(), Fault> {
+        // SAFETY: `self` proves that the machine has the features of `pass`.
+        unsafe { pass(self, window, carry, blocks) }
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+fn pass(isa: Avx2, window: &[u8], carry: &mut Carry, blocks: &mut Blocks) -> Result<(), Fault> {
+    grammar::pass(isa, window, carry, blocks)
+}
+
+impl Isa for Avx2 {
+    #[inline(always)]
+    fn classify(self, block: &[u8; BLOCK]) -> Classes {
+        // SAFETY: `self` proves that the machine has AVX2.
+        unsafe { classify(block) }
+    }
+
+    #[inline(always)]
+    fn prefix_xor(self, bits: u64) -> u64 {
+        // SAFETY: `self` proves that the machine has PCLMULQDQ.
+        unsafe { prefix_xor(bits) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(half: &[u8; 32]) -> __m256i {
+    // SAFETY: `half` is 32 readable bytes, and the load needs no alignment.
+    unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
+}
+
+/// Bit 7 of each byte.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits(low: __m256i, high: __m256i) -> u64 {
+    let low = u64::from(_mm256_movemask_epi8(low).cast_unsigned());
+    let high = u64::from(_mm256_movemask_epi8(high).cast_unsigned());
+    high << 32 | low
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn classify(block: &[u8; BLOCK]) -> Classes {
+    let (halves, _) = block.as_chunks::<32>();
+    let [low, high] = halves else {
+        return Classes::default();
+    };
+    let (low, high) = (load(low), load(high));
+    let equal = |low, high, byte: u8| {
+        let byte = _mm256_set1_epi8(byte.cast_signed());
+        bits(_mm256_cmpeq_epi8(low, byte), _mm256_cmpeq_epi8(high, byte))
+    };
+    let case = _mm256_set1_epi8(0x20);
+    let (low_folded, high_folded) = (_mm256_or_si256(low, case), _mm256_or_si256(high, case));
+    // White space by its low half byte; a byte of 0x80 and above looks up zero, which it is not.
+    let table = _mm256_setr_epi8(
+        0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1, //
+        0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
+    );
+    let control = _mm256_set1_epi8(0x1F);
+    Classes {
+        quote: equal(low, high, b'"'),
+        backslash: equal(low, high, b'\\'),
+        open: equal(low_folded, high_folded, b'{'),
+        close: equal(low_folded, high_folded, b'}'),
+        curly: bits(_mm256_slli_epi16::<2>(low), _mm256_slli_epi16::<2>(high)),
+        colon: equal(low, high, b':'),
+        comma: equal(low, high, b','),
+        space: bits(
+            _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, low), low),
+            _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, high), high),
+        ),
+        control: bits(
+            _mm256_cmpeq_epi8(_mm256_max_epu8(low, control), control),
+            _mm256_cmpeq_epi8(_mm256_max_epu8(high, control), control),
+        ),
+        high: bits(low, high),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "pclmulqdq")]
+fn prefix_xor(bits: u64) -> u64 {
+    let ones = _mm_set1_epi8(-1);
+    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
+    _mm_cvtsi128_si64(product).cast_unsigned()
+}

@@ -1,0 +1,100 @@
+//! One register of 64 bytes, compared straight into masks.
+
+use std::arch::x86_64::{
+    __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
+    _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8,
+    _mm512_test_epi8_mask,
+};
+
+use super::{BLOCK, Blocks, Classes, Isa};
+use crate::grammar::{self, Carry, Fault};
+
+/// Proof that the machine has AVX-512 F, BW and VL, BMI1, BMI2, LZCNT, POPCNT and PCLMULQDQ: only
+/// [`Self::detect`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("pclmulqdq");
+        found.then_some(Self(()))
+    }
+
+    pub(super) fn pass(
+        self,
+        window: &[u8],
+        carry: &mut Carry,
+        blocks: &mut Blocks,
+    ) -> Result<(), Fault> {
+        // SAFETY: `self` proves that the machine has the features of `pass`.
+        unsafe { pass(self, window, carry, blocks) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+fn pass(isa: Avx512, window: &[u8], carry: &mut Carry, blocks: &mut Blocks) -> Result<(), Fault> {
+    grammar::pass(isa, window, carry, blocks)
+}
+
+impl Isa for Avx512 {
+    #[inline(always)]
+    fn classify(self, block: &[u8; BLOCK]) -> Classes {
+        // SAFETY: `self` proves that the machine has AVX-512 F and BW.
+        unsafe { classify(block) }
+    }
+
+    #[inline(always)]
+    fn prefix_xor(self, bits: u64) -> u64 {
+        // SAFETY: `self` proves that the machine has PCLMULQDQ.
+        unsafe { prefix_xor(bits) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(block: &[u8; BLOCK]) -> __m512i {
+    // SAFETY: `block` is 64 readable bytes, and the load needs no alignment.
+    unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn classify(block: &[u8; BLOCK]) -> Classes {
+    let bytes = load(block);
+    let equal =
+        |bytes, byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()));
+    let case = _mm512_set1_epi8(0x20);
+    let folded = _mm512_or_si512(bytes, case);
+    // White space by its low half byte; a byte of 0x80 and above looks up zero, which it is not.
+    let table = _mm512_broadcast_i32x4(_mm_setr_epi8(
+        0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
+    ));
+    Classes {
+        quote: equal(bytes, b'"'),
+        backslash: equal(bytes, b'\\'),
+        open: equal(folded, b'{'),
+        close: equal(folded, b'}'),
+        curly: _mm512_test_epi8_mask(bytes, case),
+        colon: equal(bytes, b':'),
+        comma: equal(bytes, b','),
+        space: _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, bytes), bytes),
+        control: _mm512_cmplt_epu8_mask(bytes, case),
+        high: _mm512_movepi8_mask(bytes),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "pclmulqdq")]
+fn prefix_xor(bits: u64) -> u64 {
+    let ones = _mm_set1_epi8(-1);
+    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
+    _mm_cvtsi128_si64(product).cast_unsigned()
+}

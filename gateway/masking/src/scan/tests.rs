@@ -1,0 +1,53 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn check(block: &[u8; BLOCK]) {
+    let expected = reference::classify(block);
+    let parity = reference::prefix_xor(expected.quote);
+    for kernel in Kernel::available() {
+        assert_eq!(
+            kernel.classify(block),
+            (expected, parity),
+            "{}",
+            kernel.name()
+        );
+    }
+}
+
+#[test]
+fn every_kernel_classifies_every_byte_at_every_place_as_the_specification_does() {
+    for byte in 0..=u8::MAX {
+        for filler in [b'a', 0, 0xFF, b'"', b' '] {
+            for place in 0..BLOCK {
+                let mut block = [filler; BLOCK];
+                block[place] = byte;
+                check(&block);
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_distinct_and_the_portable_kernel_is_always_there() {
+    let names: Vec<&str> = Kernel::available()
+        .iter()
+        .map(|kernel| kernel.name())
+        .collect();
+    assert_eq!(names.last(), Some(&"swar"));
+    assert_eq!(Some(&Kernel::best().name()), names.first());
+    assert_eq!(Kernel::portable().name(), "swar");
+}
+
+proptest! {
+    #[test]
+    fn every_kernel_equals_the_specification(block in proptest::array::uniform32(any::<[u8; 2]>())) {
+        let bytes: Vec<u8> = block.concat();
+        check(bytes.as_slice().try_into().unwrap());
+    }
+
+    #[test]
+    fn prefix_sums_are_equal(bits: u64) {
+        prop_assert_eq!(swar::Swar.prefix_xor(bits), reference::prefix_xor(bits));
+    }
+}
