@@ -190,7 +190,7 @@ impl Exchange {
                 self.reviewed(parsed, &request, answer, now)
             }
             (State::Scoping(request), Input::Scope(snapshot)) => {
-                let scope = scope_of(&snapshot, &request.parsed).unwrap_or(Scope::Unknown);
+                let scope = known_scope(&snapshot, &request.parsed).unwrap_or(Scope::Unknown);
                 self.read_or_decide(*request, scope, now.micros)
             }
             (State::Reading(request, scope), Input::Body(body)) => match body {
@@ -350,8 +350,12 @@ impl Exchange {
         let wanted = parsed.headers.impersonation();
         self.record.impersonated = wanted.map(|wanted| Box::new(admit::impersonated(wanted)));
         let request = Authenticated { parsed, known };
-        if let Some(scope) = scope_of(&self.snapshot, &request.parsed) {
-            return self.read_or_decide(request, scope, now);
+        match known_scope(&self.snapshot, &request.parsed) {
+            Some(scope) if fits(scope, &request.parsed) => {
+                return self.read_or_decide(request, scope, now);
+            }
+            // A custom resource may have been deleted and made anew with the other scope.
+            Some(_) | None => {}
         }
         let cluster = request.parsed.cluster.name.clone();
         let ask = Ask::Scope { cluster };
@@ -697,7 +701,7 @@ struct Subject<'a> {
 }
 
 /// `None` asks discovery: the resource is neither built in nor known yet.
-fn scope_of(snapshot: &Snapshot, parsed: &Parsed) -> Option<Scope> {
+fn known_scope(snapshot: &Snapshot, parsed: &Parsed) -> Option<Scope> {
     let info = parsed.target.info();
     if !info.is_resource() {
         return Some(Scope::Cluster);
@@ -710,6 +714,20 @@ fn scope_of(snapshot: &Snapshot, parsed: &Parsed) -> Option<Scope> {
             .get(info.resource())
             .copied()
     })
+}
+
+/// Whether the path may belong to a resource of this scope. Built-in kinds never change theirs.
+fn fits(scope: Scope, parsed: &Parsed) -> bool {
+    let info = parsed.target.info();
+    let contradicts = match scope {
+        Scope::Cluster => !info.namespace().is_empty(),
+        // Lists over all namespaces name neither.
+        Scope::Namespaced => {
+            info.namespace().is_empty() && (!info.name().is_empty() || info.verb() == "create")
+        }
+        Scope::Unknown => false,
+    };
+    !contradicts || builtin_scope(info.group(), info.resource()).is_some()
 }
 
 fn long_running(

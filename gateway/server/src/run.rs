@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use gateway_exchange::ClusterSnapshot;
 use pingora_core::apps::HttpServerApp as _;
 use pingora_core::connectors::http::Connector;
 use pingora_core::listeners::tls::Acceptor;
@@ -40,6 +41,8 @@ use crate::upstream::{CredentialSource, Discovery};
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(2);
 /// How often each API server is asked whether it answers, for readiness.
 const REACHABILITY_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a cluster that serves custom kinds to somebody is asked again what it serves.
+const SCOPES_INTERVAL: Duration = Duration::from_secs(30);
 /// How often long exchanges are held against their ends.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 /// BOUND: time for the last audit events after everything else has ended.
@@ -235,6 +238,9 @@ impl Running {
                 Arc::clone(&self.state.readiness),
             ));
         }
+        for name in self.state.upstreams.keys() {
+            self.spawn(follow_scopes(name.clone(), Arc::clone(&self.state)));
+        }
         let state = Arc::clone(&self.state);
         self.spawn(async move {
             loop {
@@ -411,6 +417,18 @@ fn upstreams(
         );
     }
     Ok(found)
+}
+
+/// Keeps what is known of custom kinds fresh, once somebody has asked for one (K-11.5).
+async fn follow_scopes(cluster: String, state: Arc<State>) {
+    loop {
+        tokio::time::sleep(SCOPES_INTERVAL).await;
+        let snapshot = state.snapshot.load_full();
+        let is_used = |known: &Arc<ClusterSnapshot>| !known.scopes.is_empty();
+        if snapshot.clusters.get(&cluster).is_some_and(is_used) {
+            state.resolve_scope(&cluster).await;
+        }
+    }
 }
 
 async fn watch_reachability(name: String, discovery: Discovery, readiness: Arc<Readiness>) {

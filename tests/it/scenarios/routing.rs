@@ -1,9 +1,12 @@
 //! Which cluster a request is for: the listener says, or the host name (K-1.22).
 
 use gateway_tests::{
-    Bundle, FakeUpstream, Gateway, Issuer, Script, Setup, get, read_request, write_answer,
+    Bundle, FakeUpstream, Gateway, Issuer, Request, Script, Setup, eventually, fresh, get,
+    read_request, write_answer,
 };
+use serde_json::json;
 
+use super::Stage;
 use crate::ground::{EVERYTHING, assert_status};
 
 /// An upstream that says its name.
@@ -151,8 +154,7 @@ fn a_cluster_that_cannot_be_reached_is_unavailable_and_nothing_was_done() {
     let object = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}"#;
     for request in [
         get("/api/v1/namespaces/a/configmaps/x"),
-        gateway_tests::Request::new("POST", "/api/v1/namespaces/a/configmaps")
-            .body("application/json", object),
+        Request::new("POST", "/api/v1/namespaces/a/configmaps").body("application/json", object),
     ] {
         let answer = gateway.wire().ask(&request.token(&token));
         assert_status("nobody is there", &answer, 503);
@@ -161,5 +163,50 @@ fn a_cluster_that_cannot_be_reached_is_unavailable_and_nothing_was_done() {
             None,
             "a write is not to be repeated blindly"
         );
+    }
+}
+
+/// What was known of a custom kind stayed known when it was deleted and made anew with the other
+/// scope: kubectl's own suite does that.
+#[test]
+fn a_custom_kind_may_change_its_scope() {
+    let stage = Stage::new(|setup| setup);
+    let group = format!("{}.example.com", fresh("scope"));
+    let admin = stage.ground.cluster.admin();
+    let definition = |scope: &str| {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("widgets.{group}")},
+            "spec": {
+                "group": group, "scope": scope,
+                "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
+            },
+        })
+    };
+    let token = stage.issuer.token("agent");
+    let create = |path: String| {
+        let object = json!({"apiVersion": format!("{group}/v1"), "kind": "Widget", "metadata": {"name": "one"}});
+        let request = Request::new("POST", &path).token(&token);
+        let request = request.body("application/json", object.to_string());
+        eventually(&format!("POST {path} to be served"), || {
+            (stage.gateway.wire().ask(&request).status == 201).then_some(())
+        });
+    };
+    let namespace = &stage.ground.namespace;
+    let name = format!("widgets.{group}");
+    let scopes = [
+        ("Cluster", format!("/apis/{group}/v1/widgets")),
+        (
+            "Namespaced",
+            format!("/apis/{group}/v1/namespaces/{namespace}/widgets"),
+        ),
+        ("Cluster", format!("/apis/{group}/v1/widgets")),
+    ];
+    for (scope, path) in scopes {
+        admin.apply(&definition(scope).to_string());
+        create(path);
+        admin.ok(&["delete", "crd", &name]);
     }
 }
