@@ -30,11 +30,15 @@ pub const SHADOW: &str = "countersign/shadow";
 pub const STATED_REASON: &str = "countersign/stated-reason";
 /// How many parts of the request URI were masked; absent if none.
 pub const MASKED_URI: &str = "countersign/masked-uri";
+/// How many values of the answer were masked so far.
+pub const MASKED: &str = "countersign/masked";
+/// The masks under which the answer was given, comma separated.
+pub const MASKS: &str = "countersign/masks";
 /// Why the response ended, on the terminal event.
 pub const ENDED_BY: &str = "countersign/ended-by";
 
 /// Every annotation, in the order of a line.
-pub const ALL: [&str; 16] = [
+pub const ALL: [&str; 18] = [
     ACTING_FOR,
     BUNDLE,
     CLUSTER,
@@ -45,7 +49,9 @@ pub const ALL: [&str; 16] = [
     ENDED_BY,
     ISSUER,
     KIND,
+    MASKED,
     MASKED_URI,
+    MASKS,
     PRIOR_ACTORS,
     REASON,
     RULE,

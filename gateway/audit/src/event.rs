@@ -95,22 +95,15 @@ impl Event {
         }
     }
 
-    /// Turns the event of an earlier stage into that of a later one: what was decided is the same,
-    /// what was answered has been learned.
-    pub fn advance(
-        &mut self,
-        stage: Stage,
-        at_micros: i64,
-        response: Option<&ResponseStatus>,
-        ended_by: Option<&str>,
-    ) {
+    /// Turns the event of an earlier stage into that of a later one: what was decided is the same, what
+    /// was answered has been learned. Of `facts` only that is read.
+    pub fn advance(&mut self, stage: Stage, at_micros: i64, facts: &Facts<'_>) {
         self.stage = stage;
         self.stage_timestamp = MicroTime::from_micros(at_micros);
-        self.response_status = response.cloned();
-        if let Some(word) = ended_by {
-            let name = annotation::ENDED_BY.to_owned();
-            self.annotations.insert(name, word.to_owned());
-        }
+        self.response_status = facts.response.cloned();
+        let mut notes = Notes(std::mem::take(&mut self.annotations));
+        notes.put_answer(facts);
+        self.annotations = notes.0;
     }
 
     /// Id of the exchange.
@@ -179,7 +172,7 @@ fn annotations(facts: &Facts<'_>, masked_count: usize) -> BTreeMap<String, Strin
     let mut notes = Notes::default();
     notes.put(annotation::DECISION_ID, facts.decision_id);
     notes.put_some(annotation::CLUSTER, facts.cluster);
-    notes.put_some(annotation::ENDED_BY, facts.ended_by);
+    notes.put_answer(facts);
     if let Some(ruling) = facts.ruling {
         notes.put_ruling(ruling);
     }
@@ -213,6 +206,15 @@ impl Notes {
     fn put_list(&mut self, name: &str, values: &[impl Borrow<str>]) {
         if !values.is_empty() {
             self.put(name, &values.join(","));
+        }
+    }
+
+    /// What is learned after the decision.
+    fn put_answer(&mut self, facts: &Facts<'_>) {
+        self.put_some(annotation::ENDED_BY, facts.ended_by);
+        if let Some(masked) = facts.masked {
+            self.put(annotation::MASKS, masked.masks);
+            self.put(annotation::MASKED, &masked.count.to_string());
         }
     }
 

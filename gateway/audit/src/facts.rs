@@ -44,6 +44,17 @@ pub struct Facts<'a> {
     pub response: Option<&'a ResponseStatus>,
     /// Why the response ended, as one word.
     pub ended_by: Option<&'a str>,
+    /// Under which masks it was given.
+    pub masked: Option<Masked<'a>>,
+}
+
+/// What masks did to the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Masked<'a> {
+    /// Their names, comma-separated.
+    pub masks: &'a str,
+    /// Values replaced or dropped so far.
+    pub count: u64,
 }
 
 /// What was decided, and why.

@@ -37,7 +37,7 @@ mod time;
 
 pub use encode::DecodeFault;
 pub use event::{Event, ObjectRef, ResponseStatus, Stage};
-pub use facts::{Answer, Facts, Ruling};
+pub use facts::{Answer, Facts, Masked, Ruling};
 pub use time::MicroTime;
 
 #[cfg(test)]

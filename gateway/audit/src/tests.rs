@@ -90,7 +90,7 @@ fn examples() -> Vec<Event> {
         ruling: Some(ruling),
         stated_reason: Some("look at the slow query, OPS-12"),
         response: None,
-        ended_by: None,
+        ..Facts::default()
     };
     let switched = ResponseStatus::of_code(101);
     let started = Facts {
@@ -379,7 +379,7 @@ prop_compose! {
             user_agent: user_agent.as_deref(), received_at_micros: received, object: object.as_ref(),
             caller: name.is_some().then_some(&caller),
             prior_actors: &[], impersonated: uid.is_some().then_some(&caller.user), ruling: detail.is_some().then_some(ruling),
-            stated_reason: detail.as_deref(), response: Some(&response), ended_by: None,
+            stated_reason: detail.as_deref(), response: Some(&response), ended_by: None, masked: None,
         })
     }
 }
@@ -406,7 +406,8 @@ proptest! {
     fn advancing_is_as_good_as_making_anew(first in event(), ended in proptest::option::of("[a-z-]{1,20}")) {
         let response = ResponseStatus::of_code(200);
         let mut advanced = first.clone();
-        advanced.advance(Stage::ResponseComplete, 7, Some(&response), ended.as_deref());
+        let facts = Facts { response: Some(&response), ended_by: ended.as_deref(), ..Facts::default() };
+        advanced.advance(Stage::ResponseComplete, 7, &facts);
         prop_assert_eq!(advanced.stage_time().as_micros(), 7);
         prop_assert_eq!(advanced.response_status(), Some(&response));
         prop_assert_eq!(advanced.annotation(annotation::ENDED_BY), ended.as_deref());

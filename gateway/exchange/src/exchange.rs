@@ -21,12 +21,13 @@ use crate::content;
 use crate::credential::Credential;
 use crate::input::{Input, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
+use crate::masked::{AnswerMask, BodyPlan};
 use crate::output::{
     Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,
 };
 use crate::record::Record;
 use crate::refusal::{self, Fault};
-use crate::response::{self, Answered};
+use crate::response::{self, Answered, Unfit};
 use crate::review::{self, SelfReview};
 use crate::snapshot::{ClusterSnapshot, Snapshot};
 
@@ -96,6 +97,10 @@ struct Admitted {
 struct Relaying {
     target: RequestTarget,
     review: Option<SelfReview>,
+    /// The masks under which the answer is given.
+    mask: Option<AnswerMask>,
+    /// What is done to its body.
+    body: BodyPlan,
 }
 
 /// What one exchange came to, for metrics and the log.
@@ -502,12 +507,30 @@ impl Exchange {
         }
         let judging = self.judging(&parsed, &known, now)?;
         let admission = admit::decide(judging, &attributes).map_err(Fault::Denied)?;
+        let mask = attributes
+            .first()
+            .and_then(|main| AnswerMask::of(judging, admission.obligations.masks, main));
+        if let Some(mask) = &mask {
+            let checked = mask.check(&parsed.target, &carriage, subject.patch);
+            checked.map_err(Fault::Mask)?;
+            self.record.masks = mask.names();
+        }
+        let accept = match &mask {
+            None => AcceptPlan::Forward,
+            Some(mask) if mask.tables_are_safe() => AcceptPlan::RewriteToJson,
+            Some(_) => AcceptPlan::RewriteToObjects,
+        };
         let request = UpstreamRequest {
             cluster: parsed.cluster.name.clone(),
             method: parsed.method.clone(),
             target: parsed.target.upstream_target(),
-            headers: self.upstream_headers(&parsed, &known.caller)?,
-            long: long_running(&parsed, &known, &attributes, &admission, now),
+            headers: self.upstream_headers(&parsed, &known.caller, accept)?,
+            long: long_running(&parsed, &known, &attributes, &admission, now).map(|long| {
+                LongRunning {
+                    masks: mask.as_ref().map(AnswerMask::describe).unwrap_or_default(),
+                    ..long
+                }
+            }),
             carriage,
         };
         self.record.is_long = request.long.is_some();
@@ -519,6 +542,8 @@ impl Exchange {
         let relaying = Relaying {
             target: parsed.target,
             review: None,
+            mask,
+            body: BodyPlan::Pass,
         };
         self.state = State::Recording(Box::new(Admitted { request, relaying }));
         Ok(Output::Record {
@@ -529,10 +554,15 @@ impl Exchange {
 
     /// INVARIANT 3: every field is built from a judged value or by the gateway.
     /// INVARIANT 7: nothing of the client's credential or of its identity headers is among them.
-    fn upstream_headers(&self, parsed: &Parsed, caller: &Caller) -> Result<HeaderMap, Fault> {
+    fn upstream_headers(
+        &self,
+        parsed: &Parsed,
+        caller: &Caller,
+        accept: AcceptPlan,
+    ) -> Result<HeaderMap, Fault> {
         let mut headers = parsed
             .headers
-            .upstream(&parsed.target, AcceptPlan::Forward)
+            .upstream(&parsed.target, accept)
             .map_err(Fault::Header)?;
         let wanted = self.record.impersonated.as_deref();
         let system = match wanted {
@@ -560,26 +590,64 @@ impl Exchange {
     }
 
     /// Turns the head of upstream's answer into the one that goes on.
+    ///
+    /// # Errors
+    /// [`Unfit`] where the body would have to be masked and cannot be read.
     pub fn response_head(
         &mut self,
         status: StatusCode,
         headers: &HeaderMap,
         now: Micros,
-    ) -> Answered {
+    ) -> Result<Answered, Unfit> {
         self.record.response = Some(ResponseStatus::of_code(status.as_u16()));
-        let State::Relaying(relaying) = &self.state else {
-            return Answered {
-                headers: HeaderMap::new(),
-                event: None,
-            };
+        let State::Relaying(relaying) = &mut self.state else {
+            return Err(Unfit);
         };
+        if let Some(mask) = &relaying.mask {
+            match mask.plan(relaying.target.method(), status, headers) {
+                Ok(plan) => relaying.body = plan,
+                Err(why) => {
+                    self.record.unfit = Some(why);
+                    return Err(Unfit);
+                }
+            }
+        }
         let mut headers = response::headers(&relaying.target, status, headers);
+        if let Some(mask) = &relaying.mask {
+            masked_headers(&mut headers, mask, &relaying.body);
+        }
+        let is_rewritten = relaying.body.rewrites();
         refusal::put_decision_id(&mut headers, &self.record.id);
         let event = self
             .record
             .is_long
             .then(|| self.record.event(Stage::ResponseStarted, now));
-        Answered { headers, event }
+        Ok(Answered {
+            headers,
+            event,
+            is_rewritten,
+        })
+    }
+
+    /// What goes on of the next piece of the answer's body.
+    ///
+    /// # Errors
+    /// [`Unfit`] where the body is not what it must be: nothing more of it may go on, and it may not
+    /// seem to have ended well.
+    pub fn response_body(
+        &mut self,
+        chunk: Option<Bytes>,
+        is_last: bool,
+    ) -> Result<Option<Bytes>, Unfit> {
+        let State::Relaying(relaying) = &mut self.state else {
+            return Err(Unfit);
+        };
+        let next = relaying.body.next(chunk, is_last);
+        self.record.masked_count = relaying.body.masked_count();
+        next.map_err(|why| {
+            self.record.unfit = Some(why);
+            Unfit
+        })
     }
 
     /// Meets the API server's answer to a self-subject review with policy.
@@ -590,7 +658,9 @@ impl Exchange {
         body: Bytes,
         now: Micros,
     ) -> Refusal {
-        let answered = self.response_head(status, headers, now);
+        let Ok(answered) = self.response_head(status, headers, now) else {
+            return self.upstream_failed(UpstreamFailure::Broke);
+        };
         let State::Relaying(relaying) = &self.state else {
             return self.refuse(&Fault::OutOfOrder("review"));
         };
@@ -615,6 +685,9 @@ impl Exchange {
 
     /// Upstream gave no usable answer.
     pub fn upstream_failed(&mut self, failure: UpstreamFailure) -> Refusal {
+        if let Some(why) = self.record.unfit.take() {
+            return self.refuse(&Fault::UpstreamAnswer(why));
+        }
         self.refuse(&Fault::Upstream(failure))
     }
 
@@ -683,6 +756,8 @@ impl Exchange {
             | Closing::Ended(_) => Stage::ResponseComplete,
         };
         self.record.ended_by = match closing {
+            // An answer that could not be read was ended by the gateway, whoever closed then.
+            _ if self.record.unfit.is_some() => Some("unmaskable"),
             Closing::Completed => None,
             Closing::UpstreamBroke => Some("upstream-broke"),
             Closing::DownstreamGone => Some("downstream-gone"),
@@ -698,6 +773,20 @@ struct Subject<'a> {
     scope: Scope,
     body: Option<&'a BodyIdentity>,
     patch: Option<PatchForm>,
+}
+
+/// What of an answer's head could tell of the values in its body, and what the caller is told instead.
+fn masked_headers(headers: &mut HeaderMap, mask: &AnswerMask, body: &BodyPlan) {
+    // Warnings may quote values (K-4.17); an entity tag is a digest of the body.
+    headers.remove(header::WARNING);
+    headers.remove(header::ETAG);
+    if let BodyPlan::Refused(_) = body {
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+    }
+    if let Some(warning) = mask.warning() {
+        headers.insert(header::WARNING, warning);
+    }
 }
 
 /// `None` asks discovery: the resource is neither built in nor known yet.
@@ -752,6 +841,7 @@ fn long_running(
         caller: Arc::clone(&known.caller),
         credential: Arc::clone(&parsed.credential),
         epoch: known.epoch,
+        masks: Vec::new(),
         attributes: attributes.to_vec(),
         ends_at: admit::ends_at(&known.caller, &admission.obligations, now),
         kind,

@@ -17,6 +17,7 @@ mod exchange;
 mod identities;
 mod input;
 mod known;
+mod masked;
 mod output;
 mod record;
 mod refusal;
@@ -26,6 +27,7 @@ mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod withheld;
 
 pub use exchange::{Closing, Exchange, Summary, UpstreamFailure};
 pub use gateway_audit::Answer;
@@ -35,5 +37,5 @@ pub use known::KnownCaller;
 pub use output::{
     Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,
 };
-pub use response::Answered;
+pub use response::{Answered, Unfit};
 pub use snapshot::{ClusterSnapshot, Scopes, Snapshot, still_allowed};

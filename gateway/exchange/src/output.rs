@@ -114,6 +114,8 @@ pub struct LongRunning {
     pub(crate) credential: Arc<Credential>,
     /// Epoch of the snapshot by which it was proven and judged.
     pub epoch: u64,
+    /// What its masks do, in words; they must stay the same.
+    pub(crate) masks: Vec<String>,
     /// What; all must stay allowed.
     pub attributes: Vec<Attributes>,
     /// When it ends at the latest: the credential's end or a session limit.

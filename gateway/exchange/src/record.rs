@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use gateway_audit::{Answer, Event, Facts, ObjectRef, ResponseStatus, Ruling, Stage};
+use gateway_audit::{Answer, Event, Facts, Masked, ObjectRef, ResponseStatus, Ruling, Stage};
 use gateway_kubeapi::{Caller, RequestTarget, UserInfo, Verb};
 
 use crate::input::Micros;
@@ -36,6 +36,11 @@ pub(crate) struct Record {
     /// Allowed as a watch, a followed log or a session.
     pub(crate) is_long: bool,
     pub(crate) is_closed: bool,
+    /// Names of the masks of the answer.
+    pub(crate) masks: String,
+    pub(crate) masked_count: u64,
+    /// Why the answer could not be given masked.
+    pub(crate) unfit: Option<String>,
     pub(crate) written: Option<Arc<Event>>,
 }
 
@@ -76,14 +81,27 @@ impl Record {
     pub(crate) fn event(&mut self, stage: Stage, at: Micros) -> Arc<Event> {
         let event = match self.written.take() {
             Some(mut event) => {
-                let response = self.response.as_ref();
-                Arc::make_mut(&mut event).advance(stage, at, response, self.ended_by);
+                let facts = Facts {
+                    response: self.response.as_ref(),
+                    ended_by: self.ended_by,
+                    masked: self.masked(),
+                    ..Facts::default()
+                };
+                Arc::make_mut(&mut event).advance(stage, at, &facts);
                 event
             }
             None => Arc::new(self.fresh_event(stage, at)),
         };
         self.written = Some(Arc::clone(&event));
         event
+    }
+
+    fn masked(&self) -> Option<Masked<'_>> {
+        let masked = Masked {
+            masks: &self.masks,
+            count: self.masked_count,
+        };
+        (!self.masks.is_empty()).then_some(masked)
     }
 
     /// What was decided has changed: nothing that was written of it may be used again.
@@ -122,6 +140,7 @@ impl Record {
             stated_reason: self.stated_reason.as_deref(),
             response: self.response.as_ref(),
             ended_by: self.ended_by,
+            masked: self.masked(),
         };
         Event::new(stage, at, &facts)
     }

@@ -10,6 +10,7 @@ use crate::admit::Denial;
 use crate::content::ContentFault;
 use crate::exchange::UpstreamFailure;
 use crate::input::BodyFault;
+use crate::masked::MaskRefusal;
 
 /// On every answer: the id under which the decision stands in the audit log.
 pub(crate) const DECISION_ID: HeaderName = HeaderName::from_static("countersign-decision-id");
@@ -33,6 +34,7 @@ pub(crate) enum Fault {
     Authentication(AuthenticationFault),
     Review(String),
     Denied(Box<Denial>),
+    Mask(MaskRefusal),
     AuditUnavailable(String),
     Upstream(UpstreamFailure),
     UpstreamAnswer(String),
@@ -94,6 +96,12 @@ impl Fault {
                 status: denial.status.clone(),
                 reason: denial.reason,
                 detail: denial.detail.clone(),
+                close: false,
+            },
+            Self::Mask(refusal) => Verbal {
+                status: Status::of_code(refusal.http_status(), &refusal.to_string()),
+                reason: "obligation-failed",
+                detail: refusal.to_string(),
                 close: false,
             },
             Self::AuditUnavailable(why) => audit_unavailable(why),

@@ -13,7 +13,14 @@ pub struct Answered {
     pub headers: HeaderMap,
     /// The event of a long-running answer's start.
     pub event: Option<Arc<Event>>,
+    /// The body that goes on is another one than the one that comes: its framing is made anew.
+    pub is_rewritten: bool,
 }
+
+/// The answer cannot be given as it must be; the caller gets what
+/// [`Exchange::upstream_failed`](crate::Exchange::upstream_failed) says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfit;
 
 /// The allow-list (K-4.28), without the framing, which belongs to each hop.
 pub(crate) fn headers(

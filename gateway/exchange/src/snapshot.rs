@@ -6,9 +6,12 @@ use std::sync::Arc;
 use gateway_identity::{Authenticator, Keyring, Outcome};
 use gateway_kubeapi::{Caller, Scope};
 use gateway_policy::compile::PolicySet;
+use gateway_policy::masks::MaskSet;
 use jiff::Timestamp;
 
+use crate::admit::Judging;
 use crate::input::Now;
+use crate::masked::AnswerMask;
 use crate::output::{EndCause, LongRunning};
 
 /// Scopes of resources beyond the built-in kinds: by API group, then plural. The version is not part
@@ -58,11 +61,28 @@ pub fn still_allowed(long: &LongRunning, snapshot: &Snapshot, now: Now) -> Optio
         return Some(EndCause::PolicyChanged);
     };
     let rules = cluster.policy.identify(&caller);
-    let allowed = long
+    let mut masks = MaskSet::NONE;
+    let allowed = long.attributes.iter().all(|attributes| {
+        let verdict = cluster.policy.decide(&rules, attributes, at);
+        masks = masks.union(verdict.obligations.masks);
+        verdict.is_allowed()
+    });
+    let judging = Judging {
+        cluster,
+        caller: &caller,
+        rules: &rules,
+        reason: None,
+        id: "",
+        at,
+    };
+    // The caller lists anew and gets what is masked now.
+    let described = long
         .attributes
-        .iter()
-        .all(|attributes| cluster.policy.decide(&rules, attributes, at).is_allowed());
-    (!allowed).then_some(EndCause::PolicyChanged)
+        .first()
+        .and_then(|main| AnswerMask::of(judging, masks, main))
+        .map(|mask| mask.describe())
+        .unwrap_or_default();
+    (!allowed || described != long.masks).then_some(EndCause::PolicyChanged)
 }
 
 /// The caller as the credential proves it now. Upstream goes on acting as the user that it was told

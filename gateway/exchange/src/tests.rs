@@ -10,7 +10,7 @@ use gateway_identity::mint::{MintKey, jwks};
 use gateway_identity::{KeyEvent, KeySet, Keyring};
 use gateway_policy::compile::PolicySet;
 use gateway_policy::decode::decode;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use proptest::prelude::*;
 
 use crate::exchange::{Closing, Exchange, UpstreamFailure};
@@ -41,6 +41,7 @@ allow "write-shop" { why "writes"; who { user "demo:reader" }; can create patch;
 allow "support" { why "reads"; who { user "demo:support" }; can read; on "pods"; in "shop" }
 allow "act-as" { why "support acts as others"; who { user "demo:support" }; can impersonate; on "users" "groups"; in "@cluster" }
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
+allow "read-masked" { why "masked"; who { user "demo:masked" }; can get patch; on "secrets"; in "shop"; mask "@secret-like" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
 "#;
 
@@ -367,6 +368,129 @@ fn an_allow_that_demands_a_reason_says_so() {
     check_refused(write, body, 403, "Countersign-Reason");
 }
 
+const SECRET: &str = "/api/v1/namespaces/shop/secrets/db";
+
+/// A masked answer: the exchange that walks it, past its request.
+fn masked(target: &str) -> Exchange {
+    let mut exchange = fresh();
+    let output = walk(&mut exchange, head("GET", target, "masked"), b"");
+    let Output::Forward(request) = output else {
+        panic!("{output:?}")
+    };
+    assert_eq!(request.headers["accept"], "application/json");
+    exchange
+}
+
+fn json_head() -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    HeaderMap::from_iter([(header::CONTENT_TYPE, json)])
+}
+
+#[test]
+fn masks_an_answer_at_any_split_and_counts_what_it_masked() {
+    let body =
+        br#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"db"},"data":{"pw":"Q0FOQVJZ"}}"#;
+    for size in [1, 7, body.len()] {
+        let mut exchange = masked(SECRET);
+        let answered = exchange
+            .response_head(StatusCode::OK, &json_head(), 0)
+            .unwrap();
+        assert!(answered.is_rewritten);
+        let told = answered.headers["warning"].to_str().unwrap();
+        assert!(told.contains("secret-like"), "{told}");
+        let mut given = Vec::new();
+        for chunk in body.chunks(size) {
+            let chunk = Bytes::copy_from_slice(chunk);
+            given.extend(
+                exchange
+                    .response_body(Some(chunk), false)
+                    .unwrap()
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        given.extend(
+            exchange
+                .response_body(None, true)
+                .unwrap()
+                .into_iter()
+                .flatten(),
+        );
+        let given = String::from_utf8(given).unwrap();
+        assert!(!given.contains("Q0FOQVJZ"), "{given}");
+        assert!(given.starts_with(
+            r#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"db"},"data":{"pw":"#
+        ));
+        let event = exchange.close(Closing::Completed, 1).unwrap();
+        assert_eq!(event.annotation("countersign/masked"), Some("1"));
+        assert_eq!(event.annotation("countersign/masks"), Some("secret-like"));
+    }
+}
+
+#[test]
+fn gives_nothing_of_an_answer_that_cannot_be_masked() {
+    let protobuf = HeaderValue::from_static("application/vnd.kubernetes.protobuf");
+    let heads = [
+        HeaderMap::from_iter([(header::CONTENT_TYPE, protobuf)]),
+        HeaderMap::new(),
+        HeaderMap::from_iter([
+            (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            ),
+            (header::CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        ]),
+    ];
+    for head in heads {
+        let mut exchange = masked(SECRET);
+        assert!(exchange.response_head(StatusCode::OK, &head, 0).is_err());
+        let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
+        assert_eq!(refusal.status, StatusCode::BAD_GATEWAY);
+    }
+    let mut exchange = masked(SECRET);
+    exchange
+        .response_head(StatusCode::OK, &json_head(), 0)
+        .unwrap();
+    let broken = Bytes::from_static(b"{\"data\":{\"pw\" \"Q0FOQVJZ\"}}");
+    assert!(exchange.response_body(Some(broken), false).is_err());
+    assert!(
+        exchange.response_body(None, true).is_err(),
+        "it must not end well"
+    );
+    let event = exchange.close(Closing::UpstreamBroke, 1).unwrap();
+    assert_eq!(event.annotation("countersign/ended-by"), Some("unmaskable"));
+}
+
+#[test]
+fn refuses_what_asks_about_masked_values_or_writes_their_marks_back() {
+    let patch = |media: &'static str, body: &[u8], code: u16, part: &str| {
+        let mut request = head("PATCH", SECRET, "masked");
+        request.has_body = true;
+        check_refused(with(request, "content-type", media), body, code, part);
+    };
+    let json = "application/json-patch+json";
+    patch(
+        json,
+        br#"[{"op":"test","path":"/data/pw","value":"eA=="}]"#,
+        403,
+        "/data/pw",
+    );
+    patch(
+        json,
+        br#"[{"op":"copy","from":"/data/pw","path":"/metadata/annotations/x"}]"#,
+        403,
+        "/data/pw",
+    );
+    patch(
+        json,
+        br#"[{"op":"move","from":"/data","path":"/metadata/annotations"}]"#,
+        403,
+        "/data",
+    );
+    let mark = br#"{"stringData":{"pw":"countersign-masked:@secret-like"}}"#;
+    patch("application/merge-patch+json", mark, 409, "/stringData/pw");
+}
+
 #[test]
 fn refuses_what_two_parsers_could_read_differently() {
     let get = |target: &str| head("GET", target, "reader");
@@ -500,6 +624,7 @@ fn every_event_names_whom_the_caller_acts_as_or_asked_to() {
     assert_eq!(request.headers["impersonate-user"], "ana");
     assert_eq!(request.headers["impersonate-group"], "people");
     let answered = exchange.response_head(StatusCode::OK, &HeaderMap::new(), now().micros);
+    let answered = answered.unwrap();
     assert_eq!(answered.event.unwrap().impersonated_username(), "ana");
     let closed = exchange.close(Closing::Completed, now().micros).unwrap();
     assert_eq!(closed.impersonated_username(), "ana");
@@ -642,6 +767,7 @@ fn only_listed_headers_of_an_answer_go_on() {
         );
     }
     let answered = exchange.response_head(StatusCode::OK, &upstream, now().micros);
+    let answered = answered.unwrap();
     let mut names: Vec<&str> = answered.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(

@@ -21,7 +21,9 @@ pub use impersonation::Impersonation;
 pub use response::response_headers;
 pub use upgrade::{Upgrade, WebSocketBearer};
 
-use crate::negotiate::{AcceptPlan, forward_accept, may_rewrite_accept, rewrite_accept};
+use crate::negotiate::{
+    AcceptPlan, forward_accept, may_rewrite_accept, rewrite_accept, rewrite_accept_to_objects,
+};
 use crate::target::RequestTarget;
 
 /// BOUND: browsers and kubectl send fewer than thirty. More is refused with 431.
@@ -266,12 +268,16 @@ impl RequestHeaders {
         accept: AcceptPlan,
     ) -> Result<HeaderMap, HeaderFault> {
         let mut head = self.forwarded.clone();
-        let rewrite = match accept {
-            AcceptPlan::Forward => false,
-            AcceptPlan::RewriteToJson => may_rewrite_accept(target),
+        let may_rewrite = may_rewrite_accept(target);
+        let rewritten = match accept {
+            AcceptPlan::Forward => None,
+            AcceptPlan::RewriteToJson => may_rewrite.then(|| rewrite_accept(&self.accept)),
+            AcceptPlan::RewriteToObjects => {
+                may_rewrite.then(|| rewrite_accept_to_objects(&self.accept))
+            }
         };
-        if rewrite {
-            head.insert(header::ACCEPT, rewrite_accept(&self.accept));
+        if let Some(value) = rewritten {
+            head.insert(header::ACCEPT, value);
         } else if let Some(value) = forward_accept(&self.accept) {
             head.insert(header::ACCEPT, value);
         }

@@ -67,7 +67,7 @@ pub use headers::{HEADER_BYTES_MAX, HEADER_COUNT_MAX, response_headers};
 pub use headers::{IdentityFault, ImpersonationHeaders, SystemNames, check_before_send};
 pub use judge::{Connection, JudgeFault, Judged, RequestFacts, judge};
 pub use negotiate::{AcceptClause, AcceptPlan, forward_accept, may_rewrite_accept};
-pub use negotiate::{parse_accept, rewrite_accept};
+pub use negotiate::{parse_accept, rewrite_accept, rewrite_accept_to_objects};
 pub use review::{AccessQuestion, ResourceQuestion, ReviewFault, access_question, deny_access};
 pub use review::{NonResourceRule, ResourceRule, SubjectRules};
 pub use review::{read_rules, replace_rules, rules_question};

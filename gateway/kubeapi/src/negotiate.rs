@@ -33,6 +33,8 @@ pub enum AcceptPlan {
     Forward,
     /// JSON only, so that the answer can be read (K-2.13).
     RewriteToJson,
+    /// JSON and no Table, whose cells may show what cannot be told apart (K-4.9).
+    RewriteToObjects,
 }
 
 /// Whether the rewrite may touch a request: never discovery, OpenAPI and other non-resource paths,
@@ -54,6 +56,22 @@ pub fn forward_accept<'a>(
 /// them, with their transforms; wildcards become JSON; all else goes.
 #[must_use]
 pub fn rewrite_accept<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> HeaderValue {
+    rewrite(values, |_clause| true)
+}
+
+/// The same without Tables: kubectl then prints names and ages from the objects themselves.
+#[must_use]
+pub fn rewrite_accept_to_objects<'a>(
+    values: impl IntoIterator<Item = &'a HeaderValue>,
+) -> HeaderValue {
+    let is_table = |(key, value): &(String, String)| key == "as" && value == "Table";
+    rewrite(values, |clause| !clause.parameters.iter().any(is_table))
+}
+
+fn rewrite<'a>(
+    values: impl IntoIterator<Item = &'a HeaderValue>,
+    is_wanted: impl Fn(&AcceptClause) -> bool,
+) -> HeaderValue {
     let Some(line) = values
         .into_iter()
         .next()
@@ -61,7 +79,8 @@ pub fn rewrite_accept<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> 
     else {
         return JSON;
     };
-    let clauses = parse_accept(line);
+    let mut clauses = parse_accept(line);
+    clauses.retain(is_wanted);
     let kept: Vec<String> = clauses
         .iter()
         .filter(|clause| means_json(clause))
@@ -220,6 +239,16 @@ mod tests {
                 "application/json;as=Table;g=meta.k8s.io;v=v1"
             ),
         );
+    }
+
+    #[test]
+    fn tables_can_be_left_out() {
+        let kubectl = HeaderValue::from_static(
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+        );
+        assert_eq!(rewrite_accept_to_objects([&kubectl]), "application/json");
+        let alone = HeaderValue::from_static("application/json;as=Table;v=v1;g=meta.k8s.io");
+        assert_eq!(rewrite_accept_to_objects([&alone]), "application/json");
     }
 
     #[test]

@@ -10,11 +10,13 @@ use gateway_kubeapi::{Attributes, Caller};
 use crate::compile::PolicySet;
 use crate::decide::{Outcome, Reason, Subject};
 use crate::describe::near_miss;
+use crate::masks::{MaskKeys, MaskTable};
 use crate::model::{Bundle, Effect, Expectation, Location, Rule, Test};
 use crate::naive::{self, Line, Question, Ruling, principal_of};
 use crate::wording;
 
 mod asked;
+mod masked;
 mod mutate;
 
 pub use asked::{RequestFault, attributes_of};
@@ -92,12 +94,14 @@ pub fn failures(bundle: &Bundle) -> Vec<String> {
 #[must_use]
 pub fn run(bundle: &Bundle) -> TestReport {
     let mut sets = BTreeMap::new();
+    // What a key is says nothing about which values are masked, and how.
+    let keys = MaskKeys::offline(bundle);
     let mut results = Vec::new();
     for suite in &bundle.tests.suites {
         for test in &suite.tests {
             let set = sets
                 .entry(test.cluster.as_str())
-                .or_insert_with(|| PolicySet::compile(bundle, &test.cluster));
+                .or_insert_with(|| PolicySet::compile_with(bundle, &test.cluster, &keys));
             let outcome = match set {
                 Ok(set) => run_test(bundle, set, test),
                 Err(fault) => Err(fault.to_string()),
@@ -151,7 +155,7 @@ struct Answer {
 
 fn run_test(bundle: &Bundle, set: &PolicySet, test: &Test) -> Result<Answer, String> {
     let asking = Asking::of(bundle, test)?;
-    let answer = asking.answer(bundle, test);
+    let answer = asking.answer(bundle, set.mask_table(), test);
     let differs = asking.requests.iter().any(|attributes| {
         let verdict = set.decide(&set.identify(asking.caller), attributes, test.at);
         let rule = verdict
@@ -159,8 +163,9 @@ fn run_test(bundle: &Bundle, set: &PolicySet, test: &Test) -> Result<Answer, Str
             .and_then(|index| set.rule(index))
             .map(|rule| &rule.id);
         let ruling = asking.ruling(bundle, test, attributes);
-        (verdict.outcome, verdict.reason, rule)
-            != (ruling.outcome, ruling.reason, ruling.rule.as_ref())
+        let compiled = (verdict.outcome, verdict.reason, rule);
+        compiled != (ruling.outcome, ruling.reason, ruling.rule.as_ref())
+            || set.demands(&verdict.obligations) != ruling.demands
     });
     if differs {
         return Err("the compiled rules decide otherwise than they read; report this".to_owned());
@@ -195,19 +200,24 @@ impl<'a> Asking<'a> {
     }
 
     /// Decides the requests by the rules as written and compares with what is expected.
-    fn answer(&self, bundle: &Bundle, test: &Test) -> Answer {
+    fn answer(&self, bundle: &Bundle, masks: &MaskTable, test: &Test) -> Answer {
         let mut answer = Answer::default();
         let mut denial: Option<(Ruling, &Attributes)> = None;
+        let mut demanded = BTreeSet::new();
         for attributes in &self.requests {
             let ruling = self.ruling(bundle, test, attributes);
             answer.matched.extend(ruling.matched.iter().cloned());
             answer.deciding.extend(deciding(bundle, &ruling));
+            demanded.extend(ruling.demands.masks.iter().cloned());
             if ruling.outcome == Outcome::Deny && denial.is_none() {
                 denial = Some((ruling, attributes));
             }
         }
         let reason = denial.as_ref().and_then(|(ruling, _)| ruling.reason);
         let mut failures = compare(&test.expect, reason, &answer.deciding);
+        if let (None, Some(asked)) = (&denial, self.requests.first()) {
+            failures.extend(masked::compare(masks, test, asked, &demanded));
+        }
         if let Some((id, line)) = &test.expect.near {
             failures.extend(self.compare_near(bundle, test, id, line.as_deref()));
         }

@@ -15,6 +15,7 @@ use crate::source::Files;
 mod callers;
 mod dates;
 mod issuers;
+mod masks;
 mod matching;
 mod names;
 mod proof;
@@ -59,10 +60,14 @@ pub fn check(files: &Files, now: Timestamp) -> Checked {
 pub fn lints(bundle: &Bundle, files: &Files, now: Timestamp) -> Report {
     let mut report = Report::new();
     issuers::check(bundle, &mut report);
+    let masks = masks::table(bundle, &mut report);
+    if let Some(table) = &masks {
+        masks::check(bundle, table, &mut report);
+    }
     for rule in &bundle.rules {
         matching::check(bundle, rule, &mut report);
         callers::check(bundle, rule, &mut report);
-        width::check(bundle, rule, &mut report);
+        width::check(bundle, masks.as_ref(), rule, &mut report);
         dates::check(rule, now, &mut report);
     }
     matching::check_shadowed(bundle, &mut report);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::decide::{RuleIndex, TICKETS_MAX, TicketSet};
 use crate::identify::WhoIndex;
+use crate::masks::{MASKS_MAX, MaskKeys, MaskSet, MaskTable};
 use crate::model::{Bundle, Effect, Mode, Obligation, Rule};
 use crate::naive;
 use crate::pattern::PatternFault;
@@ -22,7 +23,7 @@ pub(crate) mod selection;
 pub(crate) mod table;
 mod ticket;
 
-use lines::Lines;
+use lines::{Lines, ObligationBits};
 use matching::HotRule;
 use table::ResourceTable;
 pub(crate) use ticket::Ticket;
@@ -44,6 +45,7 @@ pub struct PolicySet {
     table: ResourceTable,
     who: WhoIndex,
     tickets: Vec<Ticket>,
+    masks: MaskTable,
     has_shadow_rules: bool,
 }
 
@@ -83,15 +85,61 @@ pub enum CompileFault {
         /// What is wrong with it.
         fault: PatternFault,
     },
+    /// More masks than a verdict has bits for.
+    #[error("the bundle has more than {MASKS_MAX} masks; join masks that are always used together")]
+    TooManyMasks,
+    /// A mask that no block defines.
+    #[error("rule `{rule}` names the mask `{mask}`, which is not defined")]
+    UndefinedMask {
+        /// The rule.
+        rule: String,
+        /// The mask.
+        mask: String,
+    },
+    /// A key that the gateway does not have.
+    #[error("mask `{mask}` needs the key `{key}` and it is not there; set {origin}")]
+    MissingMaskKey {
+        /// The key.
+        key: String,
+        /// The mask.
+        mask: String,
+        /// Where the bundle says it is.
+        origin: String,
+    },
+    /// A key that is none.
+    #[error(transparent)]
+    MaskKey(#[from] gateway_masking::KeyFault),
+    /// A mask that no program can hold.
+    #[error("mask `{mask}`: {fault}")]
+    Mask {
+        /// The mask.
+        mask: String,
+        /// What is wrong with it.
+        fault: gateway_masking::CompileFault,
+    },
 }
 
 impl PolicySet {
-    /// Compiles the rules of a bundle that concern a cluster.
+    /// Compiles the rules of a bundle that concern a cluster, whose masks need no key.
     ///
     /// # Errors
     ///
-    /// If the bundle does not name the cluster, names a rule twice or is past a bound.
+    /// If the bundle does not name the cluster, names a rule twice, is past a bound or needs a key.
     pub fn compile(bundle: &Bundle, cluster: &str) -> Result<Self, CompileFault> {
+        Self::compile_with(bundle, cluster, &MaskKeys::none())
+    }
+
+    /// Compiles the rules of a bundle that concern a cluster, with the keys of its masks.
+    ///
+    /// # Errors
+    ///
+    /// If the bundle does not name the cluster, names a rule twice, is past a bound, or if a mask
+    /// needs a key that is not there.
+    pub fn compile_with(
+        bundle: &Bundle,
+        cluster: &str,
+        keys: &MaskKeys,
+    ) -> Result<Self, CompileFault> {
         if !bundle.clusters.iter().any(|own| own.name == cluster) {
             return Err(CompileFault::UnknownCluster {
                 cluster: cluster.to_owned(),
@@ -123,7 +171,12 @@ impl PolicySet {
         };
         let counting: Vec<&Rule> = bundle.rules.iter().filter(|rule| can_count(rule)).collect();
         let (tickets, ticket_bits) = intern_tickets(&counting)?;
-        let (lines, rules) = Lines::build(&bundle, &counting, &ticket_bits);
+        let masks = MaskTable::build(&bundle, cluster, keys)?;
+        let obligations = ObligationBits {
+            tickets: &ticket_bits,
+            masks: mask_bits(&counting, &masks)?,
+        };
+        let (lines, rules) = Lines::build(&bundle, &counting, &obligations);
         let table = ResourceTable::build(&bundle, &counting);
         let who = WhoIndex::build(&bundle, &counting);
         Ok(Self {
@@ -134,6 +187,7 @@ impl PolicySet {
             table,
             who,
             tickets,
+            masks,
             has_shadow_rules,
             bundle,
         })
@@ -201,6 +255,10 @@ impl PolicySet {
         &self.stamp
     }
 
+    pub(crate) const fn mask_table(&self) -> &MaskTable {
+        &self.masks
+    }
+
     pub(crate) fn tickets_in(&self, set: TicketSet) -> impl Iterator<Item = &Ticket> {
         self.tickets
             .iter()
@@ -261,9 +319,36 @@ fn shell(bundle: &Bundle) -> Bundle {
         verb_sets: bundle.verb_sets.clone(),
         cidr_sets: bundle.cidr_sets.clone(),
         schedules: bundle.schedules.clone(),
+        mask_keys: bundle.mask_keys.clone(),
+        masks: bundle.masks.clone(),
         rules: Vec::new(),
         tests: crate::model::Tests::default(),
     }
+}
+
+/// The bits of every mask the rules name.
+fn mask_bits(
+    rules: &[&Rule],
+    table: &MaskTable,
+) -> Result<BTreeMap<String, MaskSet>, CompileFault> {
+    let mut bits = BTreeMap::new();
+    for rule in rules {
+        for obligation in &rule.obligations {
+            let Obligation::Mask(names) = obligation else {
+                continue;
+            };
+            for name in names {
+                let set = table
+                    .set_of(name)
+                    .ok_or_else(|| CompileFault::UndefinedMask {
+                        rule: rule.id.clone(),
+                        mask: name.clone(),
+                    })?;
+                bits.insert(name.clone(), set);
+            }
+        }
+    }
+    Ok(bits)
 }
 
 fn intern_tickets(

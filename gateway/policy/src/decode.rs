@@ -17,6 +17,7 @@ mod bundle;
 pub(crate) mod grammar;
 mod identities;
 mod layout;
+mod masks;
 mod resolve;
 mod rules;
 mod sets;
@@ -163,6 +164,8 @@ impl<'a> Draft<'a> {
             verb_sets: std::collections::BTreeMap::new(),
             cidr_sets: std::collections::BTreeMap::new(),
             schedules: std::collections::BTreeMap::new(),
+            mask_keys: std::collections::BTreeMap::new(),
+            masks: std::collections::BTreeMap::new(),
             rules: Vec::new(),
             tests: Tests::default(),
         };
@@ -200,6 +203,8 @@ impl<'a> Draft<'a> {
             "identity" => self.identity(node),
             "namespace-set" | "resource-set" | "verb-set" | "cidr-set" => self.set(node),
             "schedule" => self.schedule(node),
+            "hmac-key" => self.mask_key(node),
+            "mask" => self.mask(node),
             "allow" | "deny" | "require" => self.rule(node, defaults),
             "defaults" => Some(()),
             "subject" => self.subject(node),

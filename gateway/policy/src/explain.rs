@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gateway_kubeapi::{Attributes, Caller};
+use gateway_kubeapi::{Attributes, Caller, Target};
 use jiff::Timestamp;
 
 use crate::compile::PolicySet;
@@ -31,6 +31,8 @@ pub struct Explanation {
     pub decision: Decision,
     /// Candidates: what matches first, then denies, allows and requires, each by id.
     pub rules: Vec<ExplainedRule>,
+    /// What masks do to the answer, as `data.* redact by NAME`.
+    pub masked: Vec<String>,
 }
 
 /// One candidate, as one subject meets it.
@@ -88,7 +90,12 @@ impl PolicySet {
             })
             .collect();
         rules.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        let masking = match &attributes.target {
+            Target::Resource(resource) => self.masking(verdict.obligations.masks, resource),
+            Target::Url(_) => None,
+        };
         Explanation {
+            masked: masking.map(|own| own.describe()).unwrap_or_default(),
             request: wording::request(attributes),
             user: caller.user.username.clone(),
             revision: (
@@ -208,6 +215,9 @@ impl fmt::Display for Explanation {
         }
         if self.rules.is_empty() {
             writeln!(f, "  no rule speaks about this")?;
+        }
+        for place in &self.masked {
+            writeln!(f, "  masked: {place}")?;
         }
         match &self.decision.allowed_hint {
             Some(hint) => writeln!(f, "  hint for the caller: {hint}"),

@@ -20,11 +20,12 @@ pub fn kdl_source(input: &[u8]) {
         return;
     }
     let paths = [
+        "tests/a.kdl",
+        "bundle.kdl",
         "rules/a.kdl",
         "identities.kdl",
         "sets.kdl",
-        "tests/a.kdl",
-        "bundle.kdl",
+        "masks.kdl",
     ];
     let Some(path) = paths.get(usize::from(*selector) % paths.len()) else {
         return;

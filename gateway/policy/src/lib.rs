@@ -15,6 +15,7 @@ pub mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod identify;
+pub mod masks;
 pub mod model;
 pub mod naive;
 pub mod pattern;

@@ -11,6 +11,11 @@ use gateway_kubeapi::{CallerKind, Delegation, Verb};
 
 use crate::pattern::Pattern;
 
+mod masks;
+
+pub use masks::{Detection, Embedding, Mask, MaskKeyOrigin, MaskKeySource, MaskPart, MaskStrategy};
+pub use masks::{MaskedPath, Masks, SECRET_LIKE, WriteBack};
+
 /// A name with the place it was written at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
@@ -53,6 +58,10 @@ pub struct Bundle {
     pub cidr_sets: BTreeMap<String, Terms<ipnet::IpNet>>,
     /// `schedule`.
     pub schedules: BTreeMap<String, Schedule>,
+    /// `hmac-key`.
+    pub mask_keys: BTreeMap<String, MaskKeySource>,
+    /// `mask`.
+    pub masks: Masks,
     /// Every allow, deny and require, in no meaningful order.
     pub rules: Vec<Rule>,
     /// Subjects and suites below `tests/`.
@@ -389,6 +398,8 @@ pub enum Obligation {
     },
     /// `session-limit DUR`: watches, logs and sessions end after this many seconds.
     SessionLimit(u64),
+    /// `mask NAME…`: answers are masked by all of these.
+    Mask(Vec<String>),
 }
 
 /// `schedule NAME tz=ZONE { … }`.
@@ -477,6 +488,8 @@ pub enum TestRequest {
         content_type: Option<String>,
         /// Content of the fixture file.
         body: Option<Vec<u8>>,
+        /// What upstream is supposed to answer.
+        response: Option<Vec<u8>>,
     },
     /// `request VERB RESOURCE ns= name= all-namespaces=`.
     Facts {
@@ -506,4 +519,8 @@ pub struct Expectation {
     pub near: Option<(String, Option<String>)>,
     /// Reason code (`no-allow`, `denied-by-rule`, `obligation-failed`).
     pub reason: Option<String>,
+    /// Masks that must be demanded.
+    pub masks: Vec<String>,
+    /// Values that must be masked: where, and by the word of which strategy.
+    pub masked: Vec<(gateway_masking::FieldPath, String)>,
 }

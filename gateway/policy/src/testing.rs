@@ -41,6 +41,8 @@ pub fn empty_bundle() -> Bundle {
         verb_sets: BTreeMap::new(),
         cidr_sets: BTreeMap::new(),
         schedules: BTreeMap::new(),
+        mask_keys: BTreeMap::new(),
+        masks: BTreeMap::new(),
         rules: Vec::new(),
         tests: Tests::default(),
     }

@@ -113,6 +113,7 @@ pub fn obligation(obligation: &Obligation) -> String {
             format!("reason min={min} ticket={ticket}")
         }
         Obligation::SessionLimit(seconds) => format!("session-limit {seconds}s"),
+        Obligation::Mask(names) => format!("mask {}", join(names, " ")),
     }
 }
 

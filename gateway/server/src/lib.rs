@@ -15,6 +15,7 @@ mod fetch;
 mod identities;
 mod keys;
 mod known;
+mod mask_keys;
 mod proxy;
 mod run;
 mod snapshot;

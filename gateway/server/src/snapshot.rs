@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identities::IdentitySources;
 use crate::keys::{Keys, Wanted};
+use crate::mask_keys::mask_keys;
 use crate::proxy::LiveExchanges;
 use crate::telemetry::{
     BundleStatus, Check, Metrics, PolicyStatus, Readiness, Rejection, Reload, RuleCounts,
@@ -165,9 +166,10 @@ impl Publisher {
     ) -> Result<(Loaded, BundleStatus), String> {
         let (bundle, report) = decode(files);
         let bundle = bundle.ok_or_else(|| human(&report, files))?;
+        let keys = mask_keys(&bundle)?;
         let mut policies = BTreeMap::new();
         for cluster in &self.0.clusters {
-            let policy = PolicySet::compile(&bundle, cluster)
+            let policy = PolicySet::compile_with(&bundle, cluster, &keys)
                 .map_err(|fault| format!("cluster `{cluster}`: {fault}"))?;
             policies.insert(cluster.clone(), Arc::new(policy));
         }

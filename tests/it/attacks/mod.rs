@@ -7,6 +7,7 @@ mod framing;
 mod headers;
 mod http2;
 mod identity;
+mod masking;
 mod methods;
 mod paths;
 mod upgrades;

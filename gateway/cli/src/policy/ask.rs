@@ -10,6 +10,7 @@ use gateway_kubeapi::Attributes;
 use gateway_policy::PolicySet;
 use gateway_policy::cases::attributes_of;
 use gateway_policy::explain::{Cell, cells, who_can};
+use gateway_policy::masks::{MaskKeys, MaskSet};
 use gateway_policy::model::{Bundle, Subject, TestRequest};
 use gateway_policy::wording;
 use jiff::Timestamp;
@@ -87,7 +88,9 @@ impl Asked {
             return Ok(None);
         };
         let cluster = cluster_of(&bundle, place.cluster.as_deref())?;
-        let set = PolicySet::compile(&bundle, cluster).context(Usage)?;
+        // The gateway's keys are not here, and no value is masked.
+        let keys = MaskKeys::offline(&bundle);
+        let set = PolicySet::compile_with(&bundle, cluster, &keys).context(Usage)?;
         Ok(Some(Self {
             set,
             at: place.at.unwrap_or_else(Timestamp::now),
@@ -197,6 +200,7 @@ fn print_answer(
 ) -> Result<bool> {
     let caller = &asked.subject(subject)?.caller;
     let identity = asked.set.identify(caller);
+    let mut masks = MaskSet::NONE;
     for attributes in requests {
         let verdict = asked.set.decide(&identity, attributes, asked.at);
         if !verdict.is_allowed() {
@@ -204,8 +208,13 @@ fn print_answer(
             writeln!(out, "no - {}", decision.told(attributes))?;
             return Ok(false);
         }
+        masks = masks.union(verdict.obligations.masks);
     }
-    writeln!(out, "yes")?;
+    let names: Vec<&str> = asked.set.mask_names(masks).collect();
+    match names.as_slice() {
+        [] => writeln!(out, "yes")?,
+        names => writeln!(out, "yes - masked by {}", names.join(" "))?,
+    }
     Ok(true)
 }
 

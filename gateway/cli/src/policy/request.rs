@@ -56,6 +56,7 @@ pub(super) fn parse_command(words: &[String]) -> Result<TestRequest> {
             target: target.clone(),
             content_type: None,
             body: None,
+            response: None,
         });
     }
     let pod = |subresource| Some(("pods", subresource));

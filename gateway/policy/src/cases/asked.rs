@@ -53,6 +53,7 @@ pub fn attributes_of(request: &TestRequest) -> Result<Vec<Attributes>, RequestFa
             target,
             content_type,
             body,
+            response: _,
         } => of_http(method, target, content_type.as_deref(), body.as_deref()),
         TestRequest::Facts {
             verb,

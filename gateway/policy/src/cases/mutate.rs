@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Asking, run};
+use crate::masks::{MaskKeys, MaskTable};
 use crate::model::{Bundle, Test, Tests};
 
 /// Ids of rules without which all tests still pass, sorted. Empty if tests fail as it is: then
@@ -29,7 +30,11 @@ pub fn survivors(bundle: &Bundle) -> Vec<String> {
             concerned.entry(id).or_default().push(test);
         }
     }
-    let mut dropping = Dropping::new(bundle);
+    // Masks stand beside the rules, so they are the same whichever rule is dropped.
+    let Ok(masks) = MaskTable::build(bundle, "", &MaskKeys::offline(bundle)) else {
+        return Vec::new();
+    };
+    let mut dropping = Dropping::new(bundle, &masks);
     let mut found: Vec<String> = bundle
         .rules
         .iter()
@@ -50,37 +55,45 @@ fn named(test: &Test) -> impl Iterator<Item = &str> {
 }
 
 /// A bundle from which one rule at a time is taken.
-struct Dropping(Bundle);
+struct Dropping<'a> {
+    bundle: Bundle,
+    masks: &'a MaskTable,
+}
 
-impl Dropping {
-    fn new(bundle: &Bundle) -> Self {
+impl<'a> Dropping<'a> {
+    fn new(bundle: &Bundle, masks: &'a MaskTable) -> Self {
         let subjects = bundle.tests.subjects.clone();
-        Self(Bundle {
+        let bundle = Bundle {
             tests: Tests {
                 subjects,
                 suites: Vec::new(),
             },
             ..bundle.clone()
-        })
+        };
+        Self { bundle, masks }
     }
 
     /// Whether one of the tests fails without the rule at a place. The order of rules has no
     /// meaning, so the last one may stand in its place meanwhile.
     fn is_noticed(&mut self, place: usize, tests: &[&Test]) -> bool {
-        let Some(last) = self.0.rules.len().checked_sub(1) else {
+        let rules = &mut self.bundle.rules;
+        let Some(last) = rules.len().checked_sub(1) else {
             return false;
         };
-        let rule = self.0.rules.swap_remove(place);
-        let is_noticed = tests.iter().any(|test| fails(&self.0, test));
-        self.0.rules.push(rule);
-        self.0.rules.swap(place, last);
+        let rule = rules.swap_remove(place);
+        let is_noticed = tests.iter().any(|test| self.fails(test));
+        self.bundle.rules.push(rule);
+        self.bundle.rules.swap(place, last);
         is_noticed
     }
-}
 
-fn fails(bundle: &Bundle, test: &Test) -> bool {
-    match Asking::of(bundle, test) {
-        Ok(asking) => asking.answer(bundle, test).failure.is_some(),
-        Err(_failure) => true,
+    fn fails(&self, test: &Test) -> bool {
+        match Asking::of(&self.bundle, test) {
+            Ok(asking) => {
+                let answer = asking.answer(&self.bundle, self.masks, test);
+                answer.failure.is_some()
+            }
+            Err(_failure) => true,
+        }
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::decode::decode;
-use crate::decode::tests::shipped;
+use crate::decode::tests::{shipped, split_files};
 use crate::testing::written_bundle;
 
 const HEAD: &str = r#"
@@ -190,4 +190,91 @@ fn the_mutation_check_agrees_with_running_everything_without_a_rule() {
         survivors(&bundle).into_iter().collect::<BTreeSet<_>>(),
         slow
     );
+}
+
+/// Runs the tests of the example of masks with one expectation put in the place of another.
+fn check_masked(written: &str, instead: &str, failure: Option<&str>) {
+    let text = include_str!("../../testdata/masked.kdl");
+    assert!(text.contains(written), "{written}");
+    let files = split_files(&text.replacen(written, instead, 1));
+    let (bundle, report) = decode(&files);
+    let bundle = bundle.unwrap_or_else(|| panic!("{}", crate::diagnostic::human(&report, &files)));
+    let found: Vec<String> = failures(&bundle)
+        .into_iter()
+        .map(|line| line.split("`: ").last().unwrap_or_default().to_owned())
+        .collect();
+    let expected: Vec<&str> = failure.into_iter().collect();
+    assert_eq!(found, expected, "{instead}");
+}
+
+#[test]
+fn expectations_of_masks_are_held_against_the_masker() {
+    check_masked(
+        "masked \"data.*\" redact",
+        "masked \"data.password\" redact",
+        None,
+    );
+    check_masked(
+        "masked \"data.password\" redact",
+        "masked \"data.password\" hash",
+        Some("expected `data.password` to be masked by `hash`, but it is by `redact`"),
+    );
+    check_masked(
+        "masked \"data.password\" redact",
+        "masked \"data.user\" redact",
+        Some("the response has nothing at `data.user`"),
+    );
+    check_masked(
+        "masked \"data.password\" redact",
+        "masked \"metadata.name\" redact",
+        Some("expected `metadata.name` to be masked by `redact`, but it is not masked"),
+    );
+    check_masked(
+        "masks \"pods\"",
+        "masks \"claims\"",
+        Some("expected mask `claims` to be demanded, but pods is"),
+    );
+    check_masked(
+        "masked \"spec.users[*].phone\" fpe",
+        "masked \"spec.users[*].phone\" drop",
+        Some("expected `spec.users[*].phone` to be masked by `drop`, but it is by `fpe`"),
+    );
+    check_masked(
+        "masked \"status.connection.uri\" redact",
+        "masked \"status.connection.*\" redact",
+        None,
+    );
+    // Values at one path may differ in what becomes of them.
+    check_masked(
+        "masked \"spec.bootstrap\" yaml",
+        "masked \"spec.**\" yaml",
+        Some("the values at `spec.**` are masked differently"),
+    );
+    check_masked(
+        "request watch \"cronjobs.batch\" ns=\"shop\"",
+        "request watch \"pods\" ns=\"shop\"",
+        Some(
+            "expected `spec.jobTemplate.spec.template.spec.containers[*].env[*].value` to be masked \
+             by `redact`, but it is not masked",
+        ),
+    );
+}
+
+#[test]
+fn dropped_values_are_seen_to_be_gone() {
+    let redacted = "at \"data.*\" hash key=\"mask-2026\"; at \"stringData.*\" redact";
+    let text = include_str!("../../testdata/masked.kdl")
+        .replacen(
+            redacted,
+            "at \"data.*\" drop; at \"metadata.annotations\" redact",
+            1,
+        )
+        .replacen(
+            "masked \"data.password\" redact",
+            "masked \"data.password\" drop",
+            1,
+        )
+        .replacen("configuration']\" json", "configuration']\" redact", 1);
+    let (bundle, _) = decode(&split_files(&text));
+    assert_eq!(failures(&bundle.expect("it decodes")), Vec::<String>::new());
 }

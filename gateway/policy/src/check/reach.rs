@@ -76,9 +76,14 @@ fn collect<'a, T>(
 
 /// The resources a rule names, if it names them one by one; those taken out again are left out.
 pub(super) fn listed_resources(bundle: &Bundle, rule: &Rule) -> Option<Vec<ResourceId>> {
-    let On::Resources(terms) = &rule.on else {
-        return None;
-    };
+    match &rule.on {
+        On::Resources(terms) => listed(bundle, terms),
+        On::Urls(_) | On::Everything => None,
+    }
+}
+
+/// The resources of a line, if it names them one by one; those taken out again are left out.
+pub(super) fn listed(bundle: &Bundle, terms: &Terms<ResourcePattern>) -> Option<Vec<ResourceId>> {
     let find = |name: &str| resource_set(bundle, name);
     let literal = leaves(terms, &find).into_iter().map(literal_resource);
     let all = literal.collect::<Option<Vec<_>>>()?;

@@ -59,6 +59,69 @@ fn every_code_has_a_golden_finding_and_nothing_beside_it() {
     assert!(missing.is_empty(), "no minimal bundle for {missing:?}");
 }
 
+/// The example of masks: what it says holds, and it is written as the formatter writes.
+#[test]
+fn the_example_of_masks_passes_without_a_finding() {
+    let files = split_files(include_str!("../../testdata/masked.kdl"));
+    let Checked { report, fails, .. } = check(&files, now());
+    assert!(report.is_empty(), "{}", human(&report, &files));
+    assert!(!fails);
+    for (path, bytes) in &files {
+        if crate::format::is_formattable(path) {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            assert_eq!(crate::format::format(path, bytes).unwrap(), text, "{path}");
+        }
+    }
+}
+
+/// Too much to compile is refused before it is.
+#[test]
+fn masks_are_bounded() {
+    let check_message = |mask: &str, expected: &str| {
+        let mut files = split_files(
+            &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/base.kdl"))
+                .unwrap(),
+        );
+        files.insert("masks.kdl".to_owned(), mask.as_bytes().to_vec());
+        let Checked { report, .. } = check(&files, now());
+        let messages: Vec<&str> = report
+            .findings()
+            .iter()
+            .map(|one| one.message.as_str())
+            .collect();
+        assert_eq!(messages, [expected]);
+    };
+    let lines = |line: &str, count: usize| {
+        format!(
+            "mask \"m\" {{ for \"pods\" {{\n{}}} }}\n",
+            format!("{line}\n").repeat(count)
+        )
+    };
+    check_message(
+        &lines("at \"spec.nodeName\" redact", 1_001),
+        "the masks of the bundle have more than 1000 lines `at` and `detect`",
+    );
+    check_message(
+        &lines("at \"**.x\" redact", 65),
+        "the masks of the bundle have more than 64 paths with `**`",
+    );
+    check_message(
+        &lines("detect (re)\"a\" redact", 65),
+        "the masks of the bundle have more than 64 own expressions in `detect`",
+    );
+    check_message(
+        &lines("at \"spec.nodeName\" redact", 300),
+        "mask `m`: there are 301 mask rules, at most 256 are possible; join paths by `*` or `**`",
+    );
+    let many: String = (0..256)
+        .map(|number| format!("mask \"m{number}\" {{ for \"pods\" {{ at \"spec.x\" drop }} }}\n"))
+        .collect();
+    check_message(
+        &many.replace("spec.x", "spec.os"),
+        "the bundle has more than 255 masks",
+    );
+}
+
 #[test]
 fn shipped_bundles_pass_without_a_finding() {
     for name in ["demo", "starter", "allow-all"] {

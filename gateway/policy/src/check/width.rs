@@ -2,14 +2,15 @@
 
 use gateway_kubeapi::{ResourceId, Verb};
 
-use super::reach;
+use super::{masks, reach};
 use crate::builtin;
 use crate::diagnostic::{Code, Finding, Report};
+use crate::masks::MaskTable;
 use crate::model::{Bundle, Effect, On, ResourcePattern, Rule, Term, Terms, VerbTerm};
 use crate::pattern::Pattern;
 use crate::tri::Tri;
 
-pub(super) fn check(bundle: &Bundle, rule: &Rule, report: &mut Report) {
+pub(super) fn check(bundle: &Bundle, table: Option<&MaskTable>, rule: &Rule, report: &mut Report) {
     match rule.effect {
         Effect::Allow => {}
         Effect::Deny | Effect::Require => return,
@@ -19,6 +20,9 @@ pub(super) fn check(bundle: &Bundle, rule: &Rule, report: &mut Report) {
         return;
     };
     touching(bundle, rule, terms, report);
+    if let Some(table) = table {
+        in_clear(bundle, table, rule, report);
+    }
 }
 
 fn found(code: Code, rule: &Rule, line: &'static str, message: String) -> Finding {
@@ -102,14 +106,39 @@ fn touching(bundle: &Bundle, rule: &Rule, terms: &Terms<ResourcePattern>, report
             }
         }
     }
-    if has(Verb::is_read)
-        && let Some(resource) = witness(bundle, terms, "secret-like", &|_| true)
-    {
-        let message = format!("allow `{}` reads `{resource}` in clear text", rule.id);
-        let help = "masks are not implemented yet; take it out with \"!@secret-like\" or silence \
-                    this with a reason";
-        report.add(found(Code::GP503, rule, "on", message).help(help));
-    }
+}
+
+/// Reads of secrets that no mask is on, and writes, whose answers hold the whole object (K-4.10).
+fn in_clear(bundle: &Bundle, table: &MaskTable, rule: &Rule, report: &mut Report) {
+    let On::Resources(terms) = &rule.on else {
+        return;
+    };
+    let clear = |verbs: fn(Verb) -> bool| {
+        if !reach::verbs(bundle, rule).iter().any(|verb| verbs(*verb)) {
+            return None;
+        }
+        let is_clear = |resource: &ResourceId| {
+            let granted = masks::Granted {
+                allow: rule,
+                resource,
+                verbs,
+            };
+            let masks = masks::certain(bundle, table, granted);
+            table.masking(masks, resource).is_none()
+        };
+        witness(bundle, terms, "secret-like", &is_clear)
+    };
+    let id = &rule.id;
+    let message = match (clear(Verb::is_read), clear(Verb::is_write)) {
+        (Some(resource), _) => format!("allow `{id}` reads `{resource}` in clear text"),
+        (None, Some(resource)) => format!(
+            "allow `{id}` writes `{resource}`, and each write answers with the object in clear text"
+        ),
+        (None, None) => return,
+    };
+    let help = "add `mask \"@secret-like\"` to it or to a `require`, take it out with \
+                \"!@secret-like\", or silence this with a reason";
+    report.add(found(Code::GP503, rule, "on", message).help(help));
 }
 
 /// A resource of a built-in set that the terms select too.

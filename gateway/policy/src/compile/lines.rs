@@ -13,6 +13,7 @@ use super::namespaces::{NamespaceLine, NamespaceRows, Row, RowRule};
 use super::selection::Selection;
 use crate::builtin;
 use crate::decide::{Demands, Obligations, TicketSet};
+use crate::masks::MaskSet;
 use crate::model::{Bundle, Effect, Mode, On, ResourcePattern, Rule, Schedule};
 use crate::pattern::Pattern;
 use crate::set::{Reading, plain_name};
@@ -26,7 +27,7 @@ pub(crate) enum OnLine {
 }
 
 impl OnLine {
-    pub(super) fn of(bundle: &Bundle, on: &On) -> Self {
+    pub(crate) fn of(bundle: &Bundle, on: &On) -> Self {
         match on {
             On::Resources(terms) => Self::Resources(Selection::of(terms, &|name| {
                 builtin::resource_set(name).or_else(|| bundle.resource_sets.get(name))
@@ -57,6 +58,12 @@ pub(crate) struct Times {
     pub(super) outside: Option<Vec<Option<u32>>>,
 }
 
+/// The bits of what rules demand by name.
+pub(super) struct ObligationBits<'a> {
+    pub(super) tickets: &'a BTreeMap<String, TicketSet>,
+    pub(super) masks: BTreeMap<String, MaskSet>,
+}
+
 /// All distinct lines of a set, for decisions.
 #[derive(Debug)]
 pub(crate) struct Lines {
@@ -75,9 +82,9 @@ impl Lines {
     pub(super) fn build(
         bundle: &Bundle,
         rules: &[&Rule],
-        tickets: &BTreeMap<String, TicketSet>,
+        bits: &ObligationBits<'_>,
     ) -> (Self, Vec<HotRule>) {
-        let mut gathering = Gathering::new(bundle, tickets);
+        let mut gathering = Gathering::new(bundle, bits);
         let hot: Vec<HotRule> = rules.iter().map(|rule| gathering.rule(rule)).collect();
         let namespaces = gathering.namespaces.values;
         let row_rules: Vec<RowRule> = hot.iter().map(row_rule).collect();
@@ -176,7 +183,7 @@ impl<T: Clone + Eq + Hash> Interned<T> {
 
 struct Gathering<'a> {
     bundle: &'a Bundle,
-    tickets: &'a BTreeMap<String, TicketSet>,
+    bits: &'a ObligationBits<'a>,
     schedule_ids: BTreeMap<&'a str, u32>,
     namespaces: Interned<NamespaceLine>,
     names: Interned<Selection<Pattern>>,
@@ -187,10 +194,10 @@ struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(bundle: &'a Bundle, tickets: &'a BTreeMap<String, TicketSet>) -> Self {
+    fn new(bundle: &'a Bundle, bits: &'a ObligationBits<'a>) -> Self {
         Self {
             bundle,
-            tickets,
+            bits,
             schedule_ids: bundle
                 .schedules
                 .keys()
@@ -280,9 +287,14 @@ impl<'a> Gathering<'a> {
         let reason = demands.reason.as_ref();
         let tickets = reason.into_iter().flat_map(|reason| &reason.tickets);
         let bits = tickets
-            .filter_map(|text| self.tickets.get(text))
+            .filter_map(|text| self.bits.tickets.get(text))
             .fold(0, |all, own| all | own.0);
+        let masks = demands.masks.iter();
+        let masks = masks
+            .filter_map(|name| self.bits.masks.get(name))
+            .fold(MaskSet::NONE, |all, own| all.union(*own));
         self.obligations.id(Obligations {
+            masks,
             record: demands.record,
             reason_min: reason.map(|reason| reason.min),
             tickets: TicketSet(bits),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::compile::PolicySet;
+use crate::masks::MaskSet;
 use crate::model::{Obligation, RecordLevel};
 
 /// Most distinct ticket expressions in one bundle: one bit each in a verdict. More reject the
@@ -24,6 +25,8 @@ pub struct Obligations {
     pub tickets: TicketSet,
     /// Watches, logs and sessions end after this many seconds.
     pub session_limit_seconds: Option<u64>,
+    /// Answers are masked by all of these.
+    pub masks: MaskSet,
 }
 
 impl Obligations {
@@ -33,9 +36,10 @@ impl Obligations {
         reason_min: None,
         tickets: TicketSet(0),
         session_limit_seconds: None,
+        masks: MaskSet::NONE,
     };
 
-    /// Both: the higher level, the longer reason, all tickets, the shorter session.
+    /// Both: the higher level, the longer reason, all tickets, the shorter session, all masks.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self {
@@ -43,6 +47,7 @@ impl Obligations {
             reason_min: self.reason_min.max(other.reason_min),
             tickets: TicketSet(self.tickets.0 | other.tickets.0),
             session_limit_seconds: shorter(self.session_limit_seconds, other.session_limit_seconds),
+            masks: self.masks.union(other.masks),
         }
     }
 
@@ -62,6 +67,8 @@ pub struct Demands {
     pub reason: Option<ReasonDemand>,
     /// Watches, logs and sessions end after this many seconds.
     pub session_limit_seconds: Option<u64>,
+    /// Names of masks that answers are masked by.
+    pub masks: BTreeSet<String>,
 }
 
 /// What a reason must have.
@@ -87,6 +94,7 @@ impl Demands {
             Obligation::SessionLimit(seconds) => {
                 self.session_limit_seconds = shorter(self.session_limit_seconds, Some(*seconds));
             }
+            Obligation::Mask(names) => self.masks.extend(names.iter().cloned()),
         }
     }
 
@@ -95,6 +103,7 @@ impl Demands {
         self.record = self.record.max(other.record);
         self.session_limit_seconds =
             shorter(self.session_limit_seconds, other.session_limit_seconds);
+        self.masks.extend(other.masks.iter().cloned());
         if let Some(theirs) = &other.reason {
             let reason = self.reason.get_or_insert_default();
             reason.min = reason.min.max(theirs.min);
@@ -148,6 +157,10 @@ impl PolicySet {
                 tickets: tickets.collect(),
             }),
             session_limit_seconds: obligations.session_limit_seconds,
+            masks: self
+                .mask_names(obligations.masks)
+                .map(str::to_owned)
+                .collect(),
         }
     }
 

@@ -344,7 +344,9 @@ const SESSION_LIMIT: Shape =
         .value(Kind::Duration)
         .optional();
 const APPROVAL: Shape = Shape::planned("approval", "approval by people");
-const MASK: Shape = Shape::planned("mask", "masking of values");
+const MASK: Shape = Shape::line("mask", "answers are masked by all of these")
+    .values(Kind::NameOrSet, 1)
+    .optional();
 const BUDGET: Shape = Shape::planned("budget", "rate limits");
 
 pub(crate) static ALLOW: &[Shape] =
@@ -461,7 +463,11 @@ const HTTP: Shape = Shape::line("http", "a request as it stands on the wire")
             Kind::Text,
         ),
         PropertyShape::optional("body", "file below tests/", Kind::Text),
-        PropertyShape::planned("response", "answers and their masks"),
+        PropertyShape::optional(
+            "response",
+            "file below tests/: what is answered",
+            Kind::Text,
+        ),
     ])
     .optional();
 const REQUEST: Shape = Shape::line("request", "a request by its facts")
@@ -500,8 +506,13 @@ static EXPECT: &[Shape] = &[
     Shape::line("reason", "reason code")
         .value(Kind::Word(REASONS))
         .optional(),
-    Shape::planned("masks", "masking of values"),
-    Shape::planned("masked", "masking of values"),
+    Shape::line("masks", "masks that must be demanded")
+        .values(Kind::NameOrSet, 1)
+        .optional(),
+    Shape::line("masked", "a value that must be masked, and how")
+        .value(Kind::FieldPath)
+        .value(Kind::Word(STRATEGIES))
+        .any(),
     Shape::planned("records", "recordings"),
     Shape::planned("approval", "approval by people"),
     Shape::planned("not-approver", "approval by people"),
@@ -531,11 +542,84 @@ pub(crate) static APPROVER_FILE: &[Shape] = &[
 
 /// `masks.kdl`.
 pub(crate) static MASK_FILE: &[Shape] = &[
-    Shape::planned("hmac-key", "masking of values"),
-    Shape::planned("mask", "masking of values"),
+    Shape::line("hmac-key", "where the gateway finds a key; env or file")
+        .value(Kind::Name)
+        .properties(&[
+            PropertyShape::optional("env", "variable of its environment", Kind::Text),
+            PropertyShape::optional("file", "absolute path on its machine", Kind::Text),
+        ])
+        .any(),
+    Shape::block("mask", "what is hidden in answers", MASK_LINES)
+        .value(Kind::Name)
+        .any()
+        .tall(),
     Shape::planned("record", "recordings"),
     Shape::planned("budget", "rate limits"),
 ];
+
+/// What becomes of a value, the strongest first.
+pub(crate) const STRATEGIES: &[&str] = &[
+    "drop", "redact", "hash", "fpe", "partial", "json", "base64", "yaml",
+];
+/// What can be looked for in strings.
+pub(crate) const DETECTORS: &[&str] = &[
+    "jwt",
+    "pem",
+    "aws-key",
+    "github-token",
+    "slack-token",
+    "email",
+    "iban",
+    "card",
+];
+const DETECTION: Kind = Kind::ChoiceOrWord {
+    texts: DETECTORS,
+    known: &["redact"],
+    planned: &["drop", "hash", "fpe", "partial"],
+};
+/// BOUND: characters `partial` leaves; of more, too much is told.
+const KEEP_LAST: Kind = Kind::Integer { min: 1, max: 16 };
+
+static MASK_LINES: &[Shape] = &[
+    Shape::block("for", "on which resources, and where", FOR_LINES)
+        .values(Kind::Resource, 1)
+        .some(),
+    Shape::line("write-back", "what happens to a write that carries markers")
+        .value(Kind::Word(&["refuse", "restore"]))
+        .optional(),
+];
+
+static FOR_LINES: &[Shape] = &[
+    at(&AT_LINES),
+    Shape::line(
+        "detect",
+        "what is looked for in strings; what is found goes",
+    )
+    .values(DETECTION, 2)
+    .properties(&[
+        PropertyShape::optional("in", "only at and below it", Kind::FieldPath),
+        PropertyShape::planned("key", "detectors that leave a part"),
+        PropertyShape::planned("keep-last", "detectors that leave a part"),
+    ])
+    .any(),
+];
+
+static AT_PROPERTIES: &[PropertyShape] = &[
+    PropertyShape::optional("key", "for hash and fpe: name of an hmac-key", Kind::Name),
+    PropertyShape::optional("keep-last", "for partial: characters that stay", KEEP_LAST),
+];
+
+/// A static of its own, because it names itself by its address.
+static AT_LINES: [Shape; 1] = [at(&AT_LINES)];
+
+const fn at(lines: &'static [Shape]) -> Shape {
+    Shape::block("at", "which values, and what becomes of them", lines)
+        .value(Kind::FieldPath)
+        .value(Kind::Word(STRATEGIES))
+        .properties(AT_PROPERTIES)
+        .optional_block()
+        .any()
+}
 
 /// `revocations.kdl`.
 pub(crate) static REVOCATION_FILE: &[Shape] = &[Shape::planned("revoke", "revocation by Git")];

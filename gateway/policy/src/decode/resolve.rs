@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Draft;
 use crate::builtin;
 use crate::diagnostic::{Code, Finding};
-use crate::model::{Location, Term, Terms};
-use crate::set::SET_DEPTH_MAX;
+use crate::model::{Location, SECRET_LIKE, Term, Terms};
+use crate::set::{SET_DEPTH_MAX, plain_name};
 use crate::shape::nearest;
 
 /// A space of names in which each stands for one thing.
@@ -28,6 +28,10 @@ pub(super) enum Space {
     Subject,
     /// `suite` blocks.
     Suite,
+    /// `mask` blocks.
+    Mask,
+    /// `hmac-key` lines.
+    MaskKey,
 }
 
 impl Space {
@@ -41,6 +45,8 @@ impl Space {
             Self::Rule => "rule",
             Self::Subject => "subject",
             Self::Suite => "suite",
+            Self::Mask => "mask",
+            Self::MaskKey => "hmac-key",
         }
     }
 }
@@ -158,6 +164,7 @@ impl Draft<'_> {
                     "sets" => &[Space::Set],
                     "guardrails" | "rules" => &[Space::Rule],
                     "tests" => &[Space::Subject],
+                    "masks" => &[Space::Mask, Space::MaskKey],
                     _ => &[],
                 },
             )
@@ -185,6 +192,7 @@ impl Draft<'_> {
             Target::UrlSet => builtin::url_set(name).is_some(),
             Target::NameSet => false,
             Target::Schedule => self.bundle.schedules.contains_key(name),
+            Target::Block(Space::Mask) if name == SECRET_LIKE => true,
             Target::Block(space) => self.definitions.contains(space, name),
             Target::Fixture => self.files.contains_key(name),
         }
@@ -265,13 +273,19 @@ impl Draft<'_> {
                     Space::Identity => Code::GP304,
                     Space::Set => Code::GP302,
                     // Groups are looked at by the check: a name without a block is a plain group.
-                    Space::Group | Space::Rule | Space::Subject | Space::Suite => Code::GP309,
+                    Space::Group
+                    | Space::Rule
+                    | Space::Subject
+                    | Space::Suite
+                    | Space::Mask
+                    | Space::MaskKey => Code::GP309,
                 };
-                (
-                    code,
-                    space.describe(),
-                    self.definitions.names(space).map(str::to_owned).collect(),
-                )
+                let mut known: Vec<String> =
+                    self.definitions.names(space).map(str::to_owned).collect();
+                if space == Space::Mask {
+                    known.push(SECRET_LIKE.to_owned());
+                }
+                (code, space.describe(), known)
             }
             Target::Fixture => {
                 let known = self
@@ -294,6 +308,13 @@ impl Draft<'_> {
                 self.report
                     .add(Finding::new(Code::GP301, message, place).help("rename it"));
             }
+        }
+        // Markers name a mask without its `@`, so the two could not be told apart.
+        let builtin = plain_name(SECRET_LIKE);
+        if let Some(place) = self.definitions.place(Space::Mask, builtin) {
+            let message = format!("mask `{builtin}` has the name of a built-in mask");
+            self.report
+                .add(Finding::new(Code::GP301, message, place).help("rename it"));
         }
     }
 

@@ -40,6 +40,7 @@ const KEPT_LINES: &[&str] = &[
     "record",
     "reason",
     "session-limit",
+    "mask",
     "owner",
 ];
 
@@ -130,6 +131,10 @@ impl Draft<'_> {
             let help = "urls have no namespace; remove `in`";
             self.refuse("`in` beside `urls`", &at("in"), help);
         }
+        if has("urls") && has("mask") {
+            let help = "masks are for resources; remove `mask`";
+            self.refuse("`mask` beside `urls`", &at("mask"), help);
+        }
         if has("urls") && has("named") {
             self.refuse(
                 "`named` beside `urls`",
@@ -149,7 +154,7 @@ impl Draft<'_> {
                     self.missing(
                         node,
                         "obligation",
-                        "add `record`, `reason` or `session-limit`",
+                        "add `mask`, `record`, `reason` or `session-limit`",
                     );
                 }
             }
@@ -247,7 +252,7 @@ impl Draft<'_> {
         }
     }
 
-    fn has_include(&mut self, empty: bool, line: &Node) -> Option<()> {
+    pub(super) fn has_include(&mut self, empty: bool, line: &Node) -> Option<()> {
         if empty && line.values.is_empty() {
             return None;
         }
@@ -375,6 +380,9 @@ impl Draft<'_> {
                 return None;
             }
             obligations.push(Obligation::SessionLimit(seconds));
+        }
+        if let Some(line) = node.line("mask") {
+            obligations.push(Obligation::Mask(self.mask_names(line)?));
         }
         Some(obligations)
     }

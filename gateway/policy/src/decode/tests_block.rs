@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gateway_kubeapi::{Caller, CallerKind, Delegation, UserInfo, Verb};
+use gateway_masking::FieldPath;
 use jiff::Timestamp;
 
 use super::Draft;
@@ -173,6 +174,7 @@ impl Draft<'_> {
         let subject = self.subject_name(node);
         let request = self.request(node);
         let expect = self.expect(node.line("expect")?);
+        self.reads_response(node, expect.as_ref());
         Some(Test {
             name: node.text(0)?.to_owned(),
             at,
@@ -190,6 +192,7 @@ impl Draft<'_> {
         let mut tests = Vec::new();
         for (number, case) in node.lines("case").enumerate() {
             let request = self.request(case);
+            self.reads_response(case, None);
             let allow = case.text(0)? == "allow";
             tests.push(Test {
                 name: format!("{name} #{}", number + 1),
@@ -248,20 +251,27 @@ impl Draft<'_> {
             );
             return None;
         }
-        let body = match line.property("body") {
-            None => None,
-            Some(value) => {
-                let path = format!("tests/{}", value.text()?);
-                self.refer(Target::Fixture, &path, &value.location);
-                self.files.get(&path).cloned()
-            }
-        };
         Some(TestRequest::Http {
             method: line.text(0)?.to_owned(),
             target: target.to_owned(),
             content_type: line.property_text("type").map(media_type),
-            body,
+            body: self.fixture(line, "body")?,
+            response: self.fixture(line, "response")?,
         })
+    }
+
+    /// The content of a file that a property names.
+    #[expect(
+        clippy::option_option,
+        reason = "outer: the property can be read; inner: it is there, and so is its file"
+    )]
+    fn fixture(&mut self, line: &Node, property: &str) -> Option<Option<Vec<u8>>> {
+        let Some(value) = line.property(property) else {
+            return Some(None);
+        };
+        let path = format!("tests/{}", value.text()?);
+        self.refer(Target::Fixture, &path, &value.location);
+        Some(self.files.get(&path).cloned())
     }
 
     fn facts(&mut self, line: &Node) -> Option<TestRequest> {
@@ -318,8 +328,16 @@ impl Draft<'_> {
             }
             None => None,
         };
+        let masks = match line.line("masks") {
+            Some(masks) => self.mask_names(masks)?,
+            None => Vec::new(),
+        };
+        let allow = line.text(0)? == "allow";
+        let masked = self.masked(line, allow)?;
         Some(Expectation {
-            allow: line.text(0)? == "allow",
+            allow,
+            masks,
+            masked,
             by: by.map(|by| by.texts(0)).unwrap_or_default(),
             near,
             reason: line
@@ -327,6 +345,34 @@ impl Draft<'_> {
                 .and_then(|line| line.text(0))
                 .map(str::to_owned),
         })
+    }
+}
+
+impl Draft<'_> {
+    /// An answer that nothing is expected of would be ignored.
+    fn reads_response(&mut self, node: &Node, expect: Option<&Expectation>) {
+        let response = node.line("http").and_then(|line| line.property("response"));
+        if let Some(value) = response
+            && expect.is_none_or(|expect| expect.masked.is_empty())
+        {
+            let help =
+                "add `masked \"data.*\" redact` to the `expect` block of a test, or remove it";
+            self.refuse("`response=` without `masked`", &value.location, help);
+        }
+    }
+
+    fn masked(&mut self, expect: &Node, allow: bool) -> Option<Vec<(FieldPath, String)>> {
+        let mut masked = Vec::new();
+        for line in expect.lines("masked") {
+            if !allow {
+                let help = "a denial has no answer; remove the line";
+                self.refuse("`masked` beside a denial", &line.location, help);
+                return None;
+            }
+            let path = FieldPath::parse(line.text(0)?).ok()?;
+            masked.push((path, line.text(1)?.to_owned()));
+        }
+        Some(masked)
     }
 }
 

@@ -69,7 +69,7 @@ impl Code {
     pub const GP307: Self = Self::new("GP307");
     /// Undefined issuer.
     pub const GP308: Self = Self::new("GP308");
-    /// Undefined subject, rule or fixture.
+    /// Undefined subject, rule, fixture, mask or key.
     pub const GP309: Self = Self::new("GP309");
     /// Two issuers can produce one user or group.
     pub const GP311: Self = Self::new("GP311");
@@ -79,11 +79,15 @@ impl Code {
     pub const GP402: Self = Self::new("GP402");
     /// Allow without effect.
     pub const GP403: Self = Self::new("GP403");
+    /// Mask path that cannot exist.
+    pub const GP406: Self = Self::new("GP406");
+    /// Mask that cannot do what it says.
+    pub const GP408: Self = Self::new("GP408");
     /// Very wide allow.
     pub const GP501: Self = Self::new("GP501");
     /// Allow touches escalation, nodes or exec.
     pub const GP502: Self = Self::new("GP502");
-    /// Allow reads secrets in clear.
+    /// Allow gives secrets in clear.
     pub const GP503: Self = Self::new("GP503");
     /// Expired or about to expire.
     pub const GP504: Self = Self::new("GP504");
@@ -227,7 +231,7 @@ pub static CATALOGUE: &[CodeEntry] = &[
         Code::GP301,
         Level::Error,
         "Name given twice",
-        "Two rules, issuers, groups, identities, sets, clusters, subjects or suites have the same name.",
+        "Two rules, issuers, groups, identities, sets, clusters, masks, keys, subjects or suites have the same name.",
     ),
     entry(
         Code::GP302,
@@ -274,8 +278,8 @@ pub static CATALOGUE: &[CodeEntry] = &[
     entry(
         Code::GP309,
         Level::Error,
-        "Undefined subject, rule or fixture",
-        "A test names a subject, a rule or a file that does not exist.",
+        "Undefined subject, rule, fixture, mask or key",
+        "A test names a subject, a rule or a file that does not exist; a rule or test a mask, or a mask an `hmac-key`, that is not defined.",
     ),
     entry(
         Code::GP311,
@@ -302,6 +306,18 @@ pub static CATALOGUE: &[CodeEntry] = &[
         "An unconditional deny covers everything the allow grants.",
     ),
     entry(
+        Code::GP406,
+        Level::Error,
+        "Mask path that cannot exist",
+        "None of the built-in kinds its `for` names has such a field, or a list or value stands where the path goes on. Custom kinds are not judged.",
+    ),
+    entry(
+        Code::GP408,
+        Level::Warning,
+        "Mask that cannot do what it says",
+        "A mask with paths alone on a log or session, a detector on a field that holds no text, a mask for other resources than its rule's, `hash` shown to callers who may write the kind and so can guess values.",
+    ),
+    entry(
         Code::GP501,
         Level::Warning,
         "Very wide allow",
@@ -316,8 +332,8 @@ pub static CATALOGUE: &[CodeEntry] = &[
     entry(
         Code::GP503,
         Level::Warning,
-        "Allow reads secrets in clear",
-        "A read on `@secret-like`. Masks are not implemented yet, so values are returned in clear text.",
+        "Allow gives secrets in clear",
+        "A read on `@secret-like`, or a write, which answers with the whole object, without a mask on it in the rule or in a `require` that always matches with it.",
     ),
     entry(
         Code::GP504,

@@ -1,14 +1,21 @@
 use super::*;
 use crate::cases::attributes_of;
 use crate::decode::decode;
-use crate::decode::tests::shipped;
+use crate::decode::tests::{shipped, split_files};
+use crate::masks::MaskKeys;
 use crate::model::TestRequest;
+use crate::source::Files;
 
 /// Explains `get secrets shop db` of the demo bundle.
 fn explain(subject: &str, request: &str) -> String {
-    let (bundle, _) = decode(&shipped("demo"));
-    let bundle = bundle.expect("the demo bundle decodes");
-    let set = PolicySet::compile(&bundle, "demo").expect("compiles");
+    explain_in(&shipped("demo"), "demo", subject, request)
+}
+
+fn explain_in(files: &Files, cluster: &str, subject: &str, request: &str) -> String {
+    let (bundle, _) = decode(files);
+    let bundle = bundle.expect("the bundle decodes");
+    let keys = MaskKeys::offline(&bundle);
+    let set = PolicySet::compile_with(&bundle, cluster, &keys).expect("compiles");
     let words: Vec<&str> = request.split(' ').collect();
     let attributes = attributes_of(&TestRequest::Facts {
         verb: gateway_kubeapi::Verb::parse(words[0]).expect("a verb"),
@@ -48,6 +55,20 @@ fn explains_a_denial_by_rule() {
         "deploy-agent",
         "create rolebindings.rbac.authorization.k8s.io shop mine"
     ));
+}
+
+#[test]
+fn explains_what_is_masked() {
+    let files = split_files(include_str!("../../testdata/masked.kdl"));
+    let get = |request| explain_in(&files, "prod", "reader", request);
+    insta::assert_snapshot!(
+        [
+            get("get secrets shop db"),
+            get("list deployments.apps shop"),
+            get("get pods/log shop web-0"),
+        ]
+        .join("\n")
+    );
 }
 
 #[test]

@@ -24,6 +24,15 @@ fn quotes_names_and_bares_words() {
 }
 
 #[test]
+fn writes_masks_one_way() {
+    check(
+        "masks.kdl",
+        "hmac-key k env=X\nmask m { write-back \"refuse\"; for secrets { at data.x \"hash\" key=k; detect jwt in=metadata (re)\"a.c\" \"redact\"; at \"data.y\" json { at a drop } } }",
+        "hmac-key \"k\" env=\"X\"\n\nmask \"m\" {\n    write-back refuse\n    for \"secrets\" {\n        at \"data.x\" hash key=\"k\"\n        detect \"jwt\" (re)\"a.c\" redact in=\"metadata\"\n        at \"data.y\" json { at \"a\" drop }\n    }\n}\n",
+    );
+}
+
+#[test]
 fn keeps_every_comment_in_its_place() {
     check(
         "sets.kdl",

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use gateway_masking::FieldPath;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -38,6 +39,19 @@ pub enum Kind {
     Name,
     /// `"@name"`.
     SetName,
+    /// A name, or the `"@name"` of something that comes with the language.
+    NameOrSet,
+    /// Where in an object: `"data.*"`.
+    FieldPath,
+    /// One of these texts in quotes, `(re)` text, or a word of the language without quotes.
+    ChoiceOrWord {
+        /// The texts.
+        texts: &'static [&'static str],
+        /// Words that are implemented.
+        known: &'static [&'static str],
+        /// Words that are refused.
+        planned: &'static [&'static str],
+    },
     /// Any text that is not empty.
     Text,
     /// A pattern: text, or `(re)` text.
@@ -100,7 +114,9 @@ impl Kind {
         };
         match self {
             Self::Word(known) => Some(words(known, &[])),
-            Self::WordOrPlanned { known, planned } => Some(words(known, planned)),
+            Self::WordOrPlanned { known, planned } | Self::ChoiceOrWord { known, planned, .. } => {
+                Some(words(known, planned))
+            }
             Self::WordElsePlanned { known, planned } => Some(Words {
                 others: NAME,
                 ..words(known, planned)
@@ -115,6 +131,8 @@ impl Kind {
             }),
             Self::Name
             | Self::SetName
+            | Self::NameOrSet
+            | Self::FieldPath
             | Self::Text
             | Self::Pattern
             | Self::Resource
@@ -142,8 +160,16 @@ impl Kind {
             | Self::WordElsePlanned { .. }
             | Self::WordOrSet(_)
             | Self::Choice(_) => return self.words().map(Words::describe).unwrap_or_default(),
+            Self::ChoiceOrWord { texts, known, .. } => {
+                let texts = texts.iter().map(|text| format!("\"{text}\""));
+                let words = known.iter().map(|word| (*word).to_owned());
+                let all: Vec<String> = texts.chain(["PATTERN".to_owned()]).chain(words).collect();
+                return format!("({})", all.join("|"));
+            }
             Self::Name => "NAME",
             Self::SetName => "\"@name\"",
+            Self::NameOrSet => "(NAME|\"@name\")",
+            Self::FieldPath => "PATH",
             Self::Text => "TEXT",
             Self::Pattern => "PATTERN",
             Self::Resource => "RESOURCE",
@@ -190,19 +216,24 @@ impl Kind {
                     Err(wrong("no truth value", "write #true or #false"))
                 }
             },
-            Self::Pattern if value.mark == Some(Mark::Regex) => match &value.scalar {
-                Scalar::Text(text) if !text.is_empty() => Ok(()),
-                Scalar::Text(_) | Scalar::Integer(_) | Scalar::Bool(_) | Scalar::Null => {
-                    Err(wrong("no regular expression", "write (re)\"…\""))
+            Self::Pattern | Self::ChoiceOrWord { .. } if value.mark == Some(Mark::Regex) => {
+                match &value.scalar {
+                    Scalar::Text(text) if !text.is_empty() => Ok(()),
+                    Scalar::Text(_) | Scalar::Integer(_) | Scalar::Bool(_) | Scalar::Null => {
+                        Err(wrong("no regular expression", "write (re)\"…\""))
+                    }
                 }
-            },
+            }
             Self::Word(_)
             | Self::WordOrPlanned { .. }
             | Self::WordElsePlanned { .. }
             | Self::WordOrSet(_)
             | Self::Choice(_)
+            | Self::ChoiceOrWord { .. }
             | Self::Name
             | Self::SetName
+            | Self::NameOrSet
+            | Self::FieldPath
             | Self::Text
             | Self::Pattern
             | Self::Resource
@@ -236,9 +267,18 @@ impl Kind {
         if self.accepts(text) {
             return Ok(());
         }
-        let help = self
-            .words()
-            .map_or_else(|| self.example().to_owned(), |words| words.hint(text));
+        if self == Self::FieldPath
+            && let Err(fault) = FieldPath::parse(text)
+        {
+            let message = format!("no field path: {} at byte {}", fault.problem, fault.offset);
+            let help = fault.help.to_owned();
+            return Err(Mismatch::Wrong { message, help });
+        }
+        let help = match (self, self.words()) {
+            (Self::ChoiceOrWord { texts, .. }, Some(words)) => words.hint_among(texts, text),
+            (_, Some(words)) => words.hint(text),
+            (_, None) => self.example().to_owned(),
+        };
         Err(Mismatch::Wrong {
             message: self.complaint().to_owned(),
             help,
@@ -252,8 +292,13 @@ impl Kind {
                 known.contains(&text)
             }
             Self::WordOrSet(words) => words.contains(&text) || is_set_name(text),
+            Self::ChoiceOrWord { texts, known, .. } => {
+                texts.contains(&text) || known.contains(&text)
+            }
             Self::Name => is_name(text),
             Self::SetName => is_set_name(text),
+            Self::NameOrSet => is_name(text) || is_set_name(text),
+            Self::FieldPath => FieldPath::parse(text).is_ok(),
             Self::Text | Self::Pattern | Self::Resource => !text.is_empty(),
             Self::Network => {
                 let plain = text.strip_prefix('!').unwrap_or(text);
@@ -278,8 +323,10 @@ impl Kind {
             | Self::WordOrPlanned { .. }
             | Self::WordElsePlanned { .. }
             | Self::Choice(_)
+            | Self::ChoiceOrWord { .. }
             | Self::WordOrSet(_) => "not known here",
-            Self::Name => "no name",
+            Self::Name | Self::NameOrSet => "no name",
+            Self::FieldPath => "no field path",
             Self::SetName => "no set",
             Self::Text | Self::Pattern | Self::Resource | Self::Anything => "empty text",
             Self::Network => "no address or network",
@@ -301,8 +348,12 @@ impl Kind {
             | Self::WordOrPlanned { .. }
             | Self::WordElsePlanned { .. }
             | Self::Choice(_)
+            | Self::ChoiceOrWord { .. }
             | Self::WordOrSet(_) => "write one of the words the line knows",
-            Self::Name => {
+            Self::FieldPath => {
+                "write \"data.*\", \"spec.containers[*].image\" or \"metadata.labels['a.b/c']\""
+            }
+            Self::Name | Self::NameOrSet => {
                 "a name has up to 63 lower-case letters, digits, `.`, `_`, `-` and begins with a letter or digit"
             }
             Self::SetName => "write \"@name\"",
@@ -368,6 +419,20 @@ impl Words {
             .flatten();
         near.map_or_else(
             || format!("known are {}", self.known.join(", ")),
+            |word| format!("did you mean `{word}`?"),
+        )
+    }
+
+    /// The same where texts stand beside the words.
+    fn hint_among(self, texts: &'static [&'static str], text: &str) -> String {
+        let all = || texts.iter().chain(self.known).copied();
+        nearest(text, all()).map_or_else(
+            || {
+                format!(
+                    "known are {}, and (re)\"…\"",
+                    all().collect::<Vec<_>>().join(", ")
+                )
+            },
             |word| format!("did you mean `{word}`?"),
         )
     }

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::{Draw, empty_bundle, nowhere, plain_rule, values};
 use crate::model::{Bundle, ClusterSelector, Disclose, Effect, Group, Identity, Mode, Namespaces};
+use crate::model::{Mask, MaskPart, MaskStrategy, MaskedPath, WriteBack};
 use crate::model::{Obligation, On, RecordLevel, ResourcePattern, Rule, Schedule, Severity, Term};
 use crate::model::{Terms, VerbTerm, Weekly, Who};
 use crate::pattern::Pattern;
@@ -108,6 +109,9 @@ const NETWORKS: &[&str] = &[
     "2001:db8::/32",
     "203.0.113.9/32",
 ];
+/// Two of the bundle's own, for different resources.
+const MASKS: &[&str] = &["pods", "secrets"];
+const MASK_NAMES: &[&str] = &["pods", "secrets", "@secret-like"];
 const INSTANTS: &[&str] = &[
     "2026-11-18T10:00:00Z",
     "2026-11-18T23:30:00Z",
@@ -172,7 +176,38 @@ pub fn wild_bundle(draw: &mut Draw, rules: usize) -> Bundle {
         ),
         identity("loop", vec![Who::Identity(vec![pattern("loop")])]),
     ];
-    bundle.namespace_sets = BTreeMap::from([
+    bundle.namespace_sets = namespace_sets();
+    bundle.resource_sets = BTreeMap::from([(
+        "things".to_owned(),
+        Terms {
+            include: vec![Term::Value(resource(&("-", "*", "-")))],
+            exclude: vec![Term::Value(resource(&("", "pods", "-")))],
+        },
+    )]);
+    bundle.verb_sets = BTreeMap::from([(
+        "look".to_owned(),
+        Terms {
+            include: vec![Term::Value(VerbTerm::Read)],
+            exclude: vec![Term::Value(VerbTerm::One(Verb::Watch))],
+        },
+    )]);
+    bundle.cidr_sets = BTreeMap::from([(
+        "offices".to_owned(),
+        values(NETWORKS.iter().take(1).filter_map(net)),
+    )]);
+    bundle.schedules = BTreeMap::from([("work".to_owned(), work()), ("night".to_owned(), night())]);
+    bundle.masks = MASKS
+        .iter()
+        .map(|name| ((*name).to_owned(), mask(name)))
+        .collect();
+    bundle.rules = (0..rules)
+        .map(|number| wild_rule(draw, &format!("rule-{number:03}")))
+        .collect();
+    bundle
+}
+
+fn namespace_sets() -> BTreeMap<String, Terms<Pattern>> {
+    BTreeMap::from([
         (
             "platform".to_owned(),
             values([pattern("kube-*"), pattern("bank")]),
@@ -198,30 +233,7 @@ pub fn wild_bundle(draw: &mut Draw, rules: usize) -> Bundle {
                 exclude: Vec::new(),
             },
         ),
-    ]);
-    bundle.resource_sets = BTreeMap::from([(
-        "things".to_owned(),
-        Terms {
-            include: vec![Term::Value(resource(&("-", "*", "-")))],
-            exclude: vec![Term::Value(resource(&("", "pods", "-")))],
-        },
-    )]);
-    bundle.verb_sets = BTreeMap::from([(
-        "look".to_owned(),
-        Terms {
-            include: vec![Term::Value(VerbTerm::Read)],
-            exclude: vec![Term::Value(VerbTerm::One(Verb::Watch))],
-        },
-    )]);
-    bundle.cidr_sets = BTreeMap::from([(
-        "offices".to_owned(),
-        values(NETWORKS.iter().take(1).filter_map(net)),
-    )]);
-    bundle.schedules = BTreeMap::from([("work".to_owned(), work()), ("night".to_owned(), night())]);
-    bundle.rules = (0..rules)
-        .map(|number| wild_rule(draw, &format!("rule-{number:03}")))
-        .collect();
-    bundle
+    ])
 }
 
 /// One rule. Allows are wider than chance would have it, or hardly anything were allowed.
@@ -385,14 +397,36 @@ fn kind(draw: &mut Draw) -> CallerKind {
     }
 }
 
+fn mask(resource_name: &str) -> Mask {
+    let path = MaskedPath {
+        path: gateway_masking::FieldPath::root(),
+        strategy: MaskStrategy::Redact,
+        location: nowhere(),
+    };
+    Mask {
+        parts: vec![MaskPart {
+            resources: values([resource(&("", resource_name, "-"))]),
+            paths: vec![path],
+            detections: Vec::new(),
+            location: nowhere(),
+        }],
+        write_back: WriteBack::Refuse,
+        location: nowhere(),
+    }
+}
+
 fn obligation(draw: &mut Draw) -> Obligation {
-    match draw.below(4) {
+    match draw.below(5) {
         0 => Obligation::Record(RecordLevel::Metadata),
         1 => Obligation::SessionLimit(60 * (1 + draw.below(4) as u64)),
         2 => Obligation::Reason {
             min: 0,
             ticket: None,
         },
+        3 => {
+            let count = 1 + draw.below(2);
+            Obligation::Mask(draw.several(count, |draw| draw.pick(MASK_NAMES).to_owned()))
+        }
         _ => Obligation::Reason {
             min: 10,
             ticket: Some(draw.pick(&["INC-[0-9]+", "CHG-[0-9]+"]).to_owned()),

@@ -7,12 +7,12 @@
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use gateway_exchange::{Answered, Carriage, Exchange, UpstreamRequest};
+use gateway_exchange::{Answered, Carriage, Exchange, Unfit, UpstreamFailure, UpstreamRequest};
 use http::{StatusCode, Version, header};
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{ErrorType, OrErr, Result};
+use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
@@ -58,13 +58,18 @@ pub(super) fn upstream_head(
     Ok(head)
 }
 
-/// Puts the judged answer head in place of upstream's, framing excepted.
-pub(super) fn rewrite_response(head: &mut ResponseHeader, answered: &Answered) -> Result<()> {
+/// Puts the judged answer head in place of upstream's. Its framing stays, unless the body that goes on
+/// is another one.
+pub(super) fn rewrite_response(
+    head: &mut ResponseHeader,
+    answered: &Answered,
+    downstream: Version,
+) -> Result<()> {
     let upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let names: Vec<_> = head.headers.keys().cloned().collect();
     for name in names {
-        let framing = name == header::CONTENT_LENGTH
-            || name == header::TRANSFER_ENCODING
+        let length = name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING;
+        let framing = (length && !answered.is_rewritten)
             || (upgrade && (name == header::CONNECTION || name == header::UPGRADE));
         if !framing {
             head.remove_header(&name);
@@ -72,6 +77,9 @@ pub(super) fn rewrite_response(head: &mut ResponseHeader, answered: &Answered) -
     }
     for (name, value) in &answered.headers {
         head.append_header(name.clone(), value.clone())?;
+    }
+    if answered.is_rewritten && downstream != Version::HTTP_2 {
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
     Ok(())
 }
@@ -241,12 +249,18 @@ async fn relay(
     mut head: ResponseHeader,
     state: &State,
 ) -> Result<bool> {
-    let answered = exchange.response_head(head.status, &head.headers, state.clock.micros());
-    rewrite_response(&mut head, &answered)?;
+    let now = state.clock.micros();
+    let Ok(answered) = exchange.response_head(head.status, &head.headers, now) else {
+        let refusal = exchange.upstream_failed(UpstreamFailure::Broke);
+        respond(session, refusal, state).await?;
+        return Ok(false);
+    };
+    let downstream = session.req_header().version;
+    rewrite_response(&mut head, &answered, downstream)?;
     if let Some(event) = answered.event {
         state.submit(&event);
     }
-    frame(&mut head, session.req_header().version)?;
+    frame(&mut head, downstream)?;
     let written = session.write_response_header(Box::new(head), false).await;
     written.map_err(|error| error.into_down())?;
     loop {
@@ -255,12 +269,21 @@ async fn relay(
             .await
             .map_err(|error| error.into_up())?;
         let end = chunk.is_none();
+        let chunk = exchange.response_body(chunk, end).map_err(unfit)?;
+        if chunk.is_none() && !end {
+            continue;
+        }
         let written = session.write_response_body(chunk, end).await;
         written.map_err(|error| error.into_down())?;
         if end {
             return Ok(true);
         }
     }
+}
+
+/// Ends both sides: what was given so far must not look whole.
+pub(super) fn unfit(_unfit: Unfit) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "the answer cannot be masked").into_up()
 }
 
 /// The framing of the downstream hop: upstream's coding was taken off when its body was read, and

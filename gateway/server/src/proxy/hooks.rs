@@ -9,7 +9,7 @@ use gateway_exchange::{
     Ask, Carriage, Closing, Exchange, Input, Output, Protocol, Refusal, RequestHead,
     UpstreamRequest,
 };
-use http::{Method, Version, header};
+use http::{HeaderMap, Method, Version, header};
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -206,7 +206,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
@@ -220,13 +220,42 @@ impl ProxyHttp for Gateway {
         let Some(exchange) = ctx.exchange.as_mut() else {
             return Err(not_admitted());
         };
-        let answered =
-            exchange.response_head(head.status, &head.headers, self.state.clock.micros());
-        forward::rewrite_response(head, &answered)?;
+        let now = self.state.clock.micros();
+        let answered = exchange.response_head(head.status, &head.headers, now);
+        let answered = answered.map_err(forward::unfit)?;
+        forward::rewrite_response(head, &answered, session.req_header().version)?;
         if let Some(event) = answered.event {
             self.state.submit(&event);
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if ctx.upgraded {
+            // Bytes of a session; none is allowed that would have to be masked.
+            return Ok(None);
+        }
+        let exchange = ctx.exchange.as_mut().ok_or_else(not_admitted)?;
+        let next = exchange.response_body(body.take(), end_of_stream);
+        *body = next.map_err(forward::unfit)?;
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        _trailers: &mut HeaderMap,
+        ctx: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        // T8: where trailers come, the end of the body was not told.
+        let exchange = ctx.exchange.as_mut().ok_or_else(not_admitted)?;
+        exchange.response_body(None, true).map_err(forward::unfit)
     }
 
     fn error_while_proxy(

@@ -1,0 +1,414 @@
+//! Masks on one exchange: what they forbid of a request, and what they do to the answer.
+//!
+//! Which masks apply follows from the request; what they are applied to is whatever comes back
+//! (K-0.3). An answer that cannot be read as what was asked for is not given (K-2.16).
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use gateway_kubeapi::{Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Verb};
+use gateway_masking::{Kernel, LogMasker, MarkerScan, Masker, Mount};
+use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::admit::Judging;
+use crate::output::Carriage;
+use crate::withheld::withheld;
+
+/// BOUND: an error answer that is read whole, to be made anew; of a longer one only the code is kept.
+const ERROR_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// BOUND: places that a refusal names; a caller needs the first few.
+const NAMED_COUNT_MAX: usize = 5;
+
+/// Why a request cannot be answered under its masks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MaskRefusal {
+    /// Nothing of this kind of answer can be masked.
+    #[error("the answer must be masked by {masks}, and {what} cannot be masked")]
+    Impossible { masks: String, what: &'static str },
+    /// A question about a masked value (K-4.22, K-4.23).
+    #[error("{what} `{place}` asks about a value that is masked by {masks}; leave it out")]
+    Question {
+        masks: String,
+        what: &'static str,
+        place: String,
+    },
+    /// A masked value on its way back (K-5.8).
+    #[error(
+        "masked values cannot be written back: {places}; leave these fields out or put real values there"
+    )]
+    WriteBack { places: String },
+}
+
+impl MaskRefusal {
+    pub(crate) const fn http_status(&self) -> StatusCode {
+        match self {
+            Self::Impossible { .. } | Self::Question { .. } => StatusCode::FORBIDDEN,
+            Self::WriteBack { .. } => StatusCode::CONFLICT,
+        }
+    }
+}
+
+/// The masks of one request.
+pub(crate) struct AnswerMask {
+    masking: Masking,
+    resource: ResourceId,
+    name: String,
+    is_watch: bool,
+    is_text: bool,
+}
+
+impl fmt::Debug for AnswerMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerMask")
+            .field("masks", &self.names())
+            .finish_non_exhaustive()
+    }
+}
+
+impl AnswerMask {
+    /// The masks that concern the answers to `attributes`, the first of which is the request itself.
+    pub(crate) fn of(judging: Judging<'_>, owed: MaskSet, attributes: &Attributes) -> Option<Self> {
+        let Target::Resource(resource) = &attributes.target else {
+            return None;
+        };
+        let policy = &judging.cluster.policy;
+        let masks = echoes(attributes)
+            .iter()
+            .map(|echo| policy.decide(judging.rules, echo, judging.at))
+            .fold(owed, |masks, verdict| {
+                masks.union(verdict.obligations.masks)
+            });
+        let masking = policy.masking(masks, resource)?;
+        Some(Self {
+            masking,
+            resource: resource.clone(),
+            name: match &attributes.name {
+                NameScope::One(name) => name.clone(),
+                NameScope::Prefix(_) | NameScope::Any => String::new(),
+            },
+            is_watch: attributes.verb == Verb::Watch,
+            is_text: resource.subresource == "log",
+        })
+    }
+
+    /// The names of the masks.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.masking.masks().map(|(name, _)| name).collect();
+        names.join(",")
+    }
+
+    /// What they do, in words that tell one state of a policy from another.
+    pub(crate) fn describe(&self) -> Vec<String> {
+        self.masking.describe()
+    }
+
+    /// Whether Tables of this kind may be asked for (K-4.9).
+    pub(crate) fn tables_are_safe(&self) -> bool {
+        self.masking.cells_are_safe()
+    }
+
+    fn quoted(&self) -> String {
+        let names = self.masking.masks().map(|(name, _)| format!("`{name}`"));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Refuses what could bring a masked value out by another way than the answer's body.
+    pub(crate) fn check(
+        &self,
+        target: &RequestTarget,
+        carriage: &Carriage,
+        patch: Option<PatchForm>,
+    ) -> Result<(), MaskRefusal> {
+        let impossible = |what| MaskRefusal::Impossible {
+            masks: self.quoted(),
+            what,
+        };
+        let body = match carriage {
+            Carriage::Upgrade => return Err(impossible("a session")),
+            Carriage::Tunnel => return Err(impossible("what a workload answers")),
+            Carriage::Read => None,
+            Carriage::Write(body) | Carriage::Review(body) => Some(body),
+        };
+        if self.is_text {
+            return match self.masking.stream() {
+                StreamMasking::Detect(_) => Ok(()),
+                StreamMasking::Impossible => Err(impossible("text")),
+            };
+        }
+        self.check_selectors(target)?;
+        if let Some(body) = body {
+            self.check_markers(body)?;
+            if patch == Some(PatchForm::Json) {
+                self.check_operations(body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_selectors(&self, target: &RequestTarget) -> Result<(), MaskRefusal> {
+        let question = |what, place: &str| {
+            Err(MaskRefusal::Question {
+                masks: self.quoted(),
+                what,
+                place: place.to_owned(),
+            })
+        };
+        for term in target.field_selector() {
+            if self.masking.touches_field(&term.field) {
+                return question("the field selector", &term.field);
+            }
+        }
+        for term in target.label_selector() {
+            if self.masking.touches_label(&term.key) {
+                return question("the label selector", &term.key);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_markers(&self, body: &[u8]) -> Result<(), MaskRefusal> {
+        let scan = MarkerScan::of(body);
+        if scan.is_clean() {
+            return Ok(());
+        }
+        let mut places: Vec<String> = scan
+            .fields()
+            .iter()
+            .take(NAMED_COUNT_MAX)
+            .map(|place| format!("`{place}`"))
+            .collect();
+        if scan.count() > places.len() {
+            places.push(format!("{} more", scan.count() - places.len()));
+        }
+        Err(MaskRefusal::WriteBack {
+            places: places.join(", "),
+        })
+    }
+
+    /// A `test` answers yes or no, `copy` and `move` carry a value to where nobody masks it.
+    fn check_operations(&self, body: &[u8]) -> Result<(), MaskRefusal> {
+        // The body was read as a list of operations before; whatever else it is, is asked nothing.
+        let operations: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
+        for operation in &operations {
+            let text = |key: &str| operation.get(key).and_then(serde_json::Value::as_str);
+            let asked = match text("op") {
+                Some("test") => text("path"),
+                Some("copy" | "move") => text("from"),
+                Some(_) | None => None,
+            };
+            if let Some(place) = asked.filter(|place| self.masking.touches_pointer(place)) {
+                return Err(MaskRefusal::Question {
+                    masks: self.quoted(),
+                    what: "the patch operation on",
+                    place: place.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is done to the body of an answer with this head.
+    pub(crate) fn plan(
+        &self,
+        method: &Method,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<BodyPlan, String> {
+        if method == Method::HEAD {
+            return Ok(BodyPlan::Nothing);
+        }
+        if !status.is_success() {
+            return Ok(BodyPlan::Refused(Box::new(Refused {
+                status,
+                resource: self.resource.clone(),
+                name: self.name.clone(),
+                body: BytesMut::new(),
+                is_whole: true,
+            })));
+        }
+        let encoding = headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err("a masked answer came compressed".to_owned());
+        }
+        let media = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .map_or("", str::trim);
+        match (self.is_text, media) {
+            (true, "text/plain") => match self.masking.stream() {
+                StreamMasking::Detect(program) => {
+                    Ok(BodyPlan::Text(Box::new(LogMasker::new(program))))
+                }
+                StreamMasking::Impossible => Err("text cannot be masked".to_owned()),
+            },
+            (false, "application/json") => {
+                let program = self.masking.program(self.mounts());
+                let program = program.map_err(|fault| fault.to_string())?;
+                let masker = Masker::new(program, Kernel::best());
+                Ok(BodyPlan::Json(Box::new(masker)))
+            }
+            (_, media) => Err(format!("a masked answer came as `{media}`")),
+        }
+    }
+
+    const fn mounts(&self) -> &'static [Mount] {
+        if self.is_watch {
+            &[Mount::WatchObject, Mount::WatchRows, Mount::WatchItems]
+        } else {
+            &[Mount::Root, Mount::Items, Mount::Rows]
+        }
+    }
+
+    /// Told once with each answer; kubectl prints it once for a command.
+    pub(crate) fn warning(&self) -> Option<HeaderValue> {
+        let names: Vec<&str> = self.masking.masks().map(|(name, _)| name).collect();
+        let text = format!("299 - \"values may be masked by {}\"", names.join(", "));
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
+/// The requests whose answers would show the same object: writes echo it (K-4.10 to K-4.12), and a
+/// subresource answers with its parent.
+fn echoes(attributes: &Attributes) -> Vec<Attributes> {
+    let mut found = Vec::new();
+    let Target::Resource(resource) = &attributes.target else {
+        return found;
+    };
+    let reading = match attributes.verb {
+        Verb::Create | Verb::Update | Verb::Patch | Verb::Delete => Some(Verb::Get),
+        Verb::DeleteCollection => Some(Verb::List),
+        Verb::Get | Verb::List | Verb::Watch | Verb::Connect | Verb::Impersonate => None,
+    };
+    let verb = reading.unwrap_or(attributes.verb);
+    if reading.is_some() {
+        found.push(Attributes {
+            verb,
+            ..attributes.clone()
+        });
+    }
+    let own = ["log", "exec", "attach", "portforward", "proxy", "token"];
+    if !resource.subresource.is_empty() && !own.contains(&resource.subresource.as_str()) {
+        let parent = ResourceId {
+            subresource: String::new(),
+            ..resource.clone()
+        };
+        found.push(Attributes {
+            verb,
+            target: Target::Resource(parent),
+            ..attributes.clone()
+        });
+    }
+    found
+}
+
+/// What is done to an answer's body.
+#[derive(Debug, Default)]
+pub(crate) enum BodyPlan {
+    /// It goes on as it is.
+    #[default]
+    Pass,
+    /// There is none to go on.
+    Nothing,
+    /// Objects, masked while they stream.
+    Json(Box<Masker>),
+    /// Text, with what detectors find masked.
+    Text(Box<LogMasker>),
+    /// A refusal of the API server, made anew.
+    Refused(Box<Refused>),
+}
+
+/// A refusal of the API server: its words may quote what is masked (K-4.13, K-4.16).
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: StatusCode,
+    resource: ResourceId,
+    name: String,
+    body: BytesMut,
+    is_whole: bool,
+}
+
+impl Refused {
+    fn take(&mut self, chunk: &[u8]) {
+        if self.body.len() + chunk.len() > ERROR_BYTES_MAX {
+            self.is_whole = false;
+            self.body.clear();
+        }
+        if self.is_whole {
+            self.body.extend_from_slice(chunk);
+        }
+    }
+
+    fn made_anew(&self) -> Bytes {
+        withheld(self.status, &self.body, &self.resource, &self.name)
+    }
+}
+
+impl BodyPlan {
+    /// Whether the body that goes on differs in length from the one that came.
+    pub(crate) const fn rewrites(&self) -> bool {
+        match self {
+            Self::Pass => false,
+            Self::Nothing | Self::Json(_) | Self::Text(_) | Self::Refused(_) => true,
+        }
+    }
+
+    /// What goes on of the next piece.
+    pub(crate) fn next(
+        &mut self,
+        chunk: Option<Bytes>,
+        is_last: bool,
+    ) -> Result<Option<Bytes>, String> {
+        let mut out = Vec::new();
+        match self {
+            Self::Pass => return Ok(chunk),
+            Self::Nothing => return Ok(None),
+            Self::Json(masker) => {
+                if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) {
+                    let pushed = masker.push(&chunk, &mut out);
+                    pushed.map_err(|fault| fault.to_string())?;
+                }
+                if is_last {
+                    masker.finish().map_err(|fault| fault.to_string())?;
+                }
+            }
+            Self::Text(masker) => {
+                if let Some(chunk) = chunk {
+                    masker.push(&chunk, &mut out);
+                }
+                if is_last {
+                    masker.finish(&mut out);
+                }
+            }
+            Self::Refused(refused) => {
+                if let Some(chunk) = chunk {
+                    refused.take(&chunk);
+                }
+                if is_last {
+                    out.push(refused.made_anew());
+                }
+            }
+        }
+        Ok(joined(out))
+    }
+
+    /// Values masked so far.
+    pub(crate) fn masked_count(&self) -> u64 {
+        match self {
+            Self::Pass | Self::Nothing | Self::Text(_) | Self::Refused(_) => 0,
+            Self::Json(masker) => masker.summary().masked_count,
+        }
+    }
+}
+
+fn joined(mut pieces: Vec<Bytes>) -> Option<Bytes> {
+    if pieces.len() < 2 {
+        return pieces.pop();
+    }
+    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces {
+        whole.extend_from_slice(&piece);
+    }
+    Some(whole.freeze())
+}
