@@ -616,7 +616,7 @@ impl Exchange {
         if let Some(mask) = &relaying.mask {
             masked_headers(&mut headers, mask, &relaying.body);
         }
-        let is_rewritten = relaying.body.rewrites();
+        let framing = relaying.body.framing();
         refusal::put_decision_id(&mut headers, &self.record.id);
         let event = self
             .record
@@ -625,7 +625,7 @@ impl Exchange {
         Ok(Answered {
             headers,
             event,
-            is_rewritten,
+            framing,
         })
     }
 

@@ -37,5 +37,5 @@ pub use known::KnownCaller;
 pub use output::{
     Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,
 };
-pub use response::{Answered, Unfit};
+pub use response::{Answered, Framing, Unfit};
 pub use snapshot::{ClusterSnapshot, Scopes, Snapshot, still_allowed};

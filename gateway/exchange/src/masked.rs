@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::admit::Judging;
 use crate::output::Carriage;
+use crate::response::Framing;
 use crate::withheld::withheld;
 
 /// BOUND: an error answer that is read whole, to be made anew; of a longer one only the code is kept.
@@ -215,7 +216,8 @@ impl AnswerMask {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<BodyPlan, String> {
-        if method == Method::HEAD {
+        let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if method == Method::HEAD || is_bodiless {
             return Ok(BodyPlan::Nothing);
         }
         if !status.is_success() {
@@ -346,11 +348,12 @@ impl Refused {
 }
 
 impl BodyPlan {
-    /// Whether the body that goes on differs in length from the one that came.
-    pub(crate) const fn rewrites(&self) -> bool {
+    /// What becomes of the framing that came.
+    pub(crate) const fn framing(&self) -> Framing {
         match self {
-            Self::Pass => false,
-            Self::Nothing | Self::Json(_) | Self::Text(_) | Self::Refused(_) => true,
+            Self::Pass => Framing::Kept,
+            Self::Nothing => Framing::Bodiless,
+            Self::Json(_) | Self::Text(_) | Self::Refused(_) => Framing::Anew,
         }
     }
 

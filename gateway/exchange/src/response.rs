@@ -13,8 +13,19 @@ pub struct Answered {
     pub headers: HeaderMap,
     /// The event of a long-running answer's start.
     pub event: Option<Arc<Event>>,
-    /// The body that goes on is another one than the one that comes: its framing is made anew.
-    pub is_rewritten: bool,
+    /// What becomes of the framing that came.
+    pub framing: Framing,
+}
+
+/// The framing of the answer that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Upstream's: the body is the one that came.
+    Kept,
+    /// The gateway's: the body is another one, of a length nobody knows yet.
+    Anew,
+    /// There is no body, and the length of the one there would be tells of masked values.
+    Bodiless,
 }
 
 /// The answer cannot be given as it must be; the caller gets what

@@ -395,7 +395,7 @@ fn masks_an_answer_at_any_split_and_counts_what_it_masked() {
         let answered = exchange
             .response_head(StatusCode::OK, &json_head(), 0)
             .unwrap();
-        assert!(answered.is_rewritten);
+        assert_eq!(answered.framing, crate::response::Framing::Anew);
         let told = answered.headers["warning"].to_str().unwrap();
         assert!(told.contains("secret-like"), "{told}");
         let mut given = Vec::new();

@@ -7,7 +7,9 @@
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use gateway_exchange::{Answered, Carriage, Exchange, Unfit, UpstreamFailure, UpstreamRequest};
+use gateway_exchange::{
+    Answered, Carriage, Exchange, Framing, Unfit, UpstreamFailure, UpstreamRequest,
+};
 use http::{StatusCode, Version, header};
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
@@ -69,7 +71,7 @@ pub(super) fn rewrite_response(
     let names: Vec<_> = head.headers.keys().cloned().collect();
     for name in names {
         let length = name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING;
-        let framing = (length && !answered.is_rewritten)
+        let framing = (length && answered.framing == Framing::Kept)
             || (upgrade && (name == header::CONNECTION || name == header::UPGRADE));
         if !framing {
             head.remove_header(&name);
@@ -78,7 +80,7 @@ pub(super) fn rewrite_response(
     for (name, value) in &answered.headers {
         head.append_header(name.clone(), value.clone())?;
     }
-    if answered.is_rewritten && downstream != Version::HTTP_2 {
+    if answered.framing == Framing::Anew && downstream != Version::HTTP_2 {
         head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
     Ok(())
