@@ -115,7 +115,11 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
             "attacks::masking::no_shape_of_a_read_shows_a_masked_value",
         ]),
     ),
-    (17, "DELETED events", Pending(MASKING)),
+    (
+        17,
+        "DELETED events",
+        Tested(&["attacks::masking::no_deletion_shows_a_masked_value"]),
+    ),
     (
         18,
         "empty PATCH and dryRun=All echo the object",
@@ -127,7 +131,7 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (
         19,
         "DELETE with a finalizer echoes the object",
-        Pending(MASKING),
+        Tested(&["attacks::masking::no_deletion_shows_a_masked_value"]),
     ),
     (
         20,

@@ -197,6 +197,28 @@ fn no_echo_of_a_write_shows_a_masked_value() {
     );
 }
 
+/// Attacks 17 and 19: the last state of a deleted object is the whole object.
+#[test]
+fn no_deletion_shows_a_masked_value() {
+    let vault = Vault::new();
+    let admin = vault.ground.cluster.admin().with(&["-n", &vault.namespace]);
+    let keep = r#"{"metadata":{"finalizers":["test.example/keep"]}}"#;
+    admin.ok(&["patch", "secret", "db", "--type=merge", "-p", keep]);
+    let target = vault.path("?watch=1&timeoutSeconds=4");
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| vault.ask("a watch", &get(&target)));
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        vault.masked(
+            "a delete under a finalizer",
+            &Request::new("DELETE", &vault.path("/db")),
+        );
+        let free = r#"{"metadata":{"finalizers":null}}"#;
+        admin.ok(&["patch", "secret", "db", "--type=merge", "-p", free]);
+        let events = watching.join().expect("the watch was asked").text();
+        assert!(events.contains(r#""type":"DELETED""#), "{events}");
+    });
+}
+
 /// Attacks 21 and 22: refusals quote the object they refuse.
 #[test]
 fn no_refusal_quotes_a_masked_value() {
