@@ -293,19 +293,24 @@ impl Stage {
     }
 
     fn write_kubeconfig(&self) -> Result<()> {
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "bench",
-            "clusters": [{"name": "bench", "cluster": {
-                "server": format!("https://{}", self.behind.address),
-                "certificate-authority": self.behind.ca,
-            }}],
-            "users": [{"name": "gateway", "user": {"token": "a-token-nobody-checks"}}],
-            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "gateway"}}],
-        });
-        self.write("upstream.kubeconfig", &kubeconfig.to_string())
+        let Behind { address, ca, .. } = &self.behind;
+        let text = kubeconfig(*address, ca, "a-token-nobody-checks").to_string();
+        self.write("upstream.kubeconfig", &text)
     }
+}
+
+fn kubeconfig(server: SocketAddr, ca: &Path, token: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "bench",
+        "clusters": [{"name": "bench", "cluster": {
+            "server": format!("https://{server}"),
+            "certificate-authority": ca,
+        }}],
+        "users": [{"name": "gateway", "user": {"token": token}}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "gateway"}}],
+    })
 }
 
 fn bearer(token: &str) -> String {

@@ -86,8 +86,15 @@ impl ApiServer {
             &["create", "token", "peer", "-n", "shop", "--duration=1h"],
             "",
         )?;
-        // The same work for the API server: the gateway's peers bring the impersonation along.
-        let mut headers = vec![bearer(token.trim())];
+        // The same work for the API server: one credential for all, and the gateway's peers bring the
+        // impersonation along.
+        let token = token.trim();
+        let kubeconfig = self.directory.join("kubeconfig-bench.json");
+        fs::write(
+            &kubeconfig,
+            super::kubeconfig(address, &ca, token).to_string(),
+        )?;
+        let mut headers = vec![bearer(token)];
         headers.push("impersonate-user: corp:bench-agent".to_owned());
         let groups = bundle::agent_groups().into_iter();
         headers.extend(groups.map(|group| format!("impersonate-group: corp:{group}")));
@@ -96,7 +103,7 @@ impl ApiServer {
             name: "localhost".to_owned(),
             ca,
             ca_der,
-            kubeconfig: PathBuf::from(self.said("gateway_kubeconfig")?),
+            kubeconfig,
             headers,
         })
     }
