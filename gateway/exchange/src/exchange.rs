@@ -520,17 +520,16 @@ impl Exchange {
             Some(mask) if mask.tables_are_safe() => AcceptPlan::RewriteToJson,
             Some(_) => AcceptPlan::RewriteToObjects,
         };
+        let mut long = long_running(&parsed, &known, &attributes, &admission, now);
+        if let (Some(long), Some(mask)) = (&mut long, &mask) {
+            long.masks = mask.describe();
+        }
         let request = UpstreamRequest {
             cluster: parsed.cluster.name.clone(),
             method: parsed.method.clone(),
             target: parsed.target.upstream_target(),
             headers: self.upstream_headers(&parsed, &known.caller, accept)?,
-            long: long_running(&parsed, &known, &attributes, &admission, now).map(|long| {
-                LongRunning {
-                    masks: mask.as_ref().map(AnswerMask::describe).unwrap_or_default(),
-                    ..long
-                }
-            }),
+            long,
             carriage,
         };
         self.record.is_long = request.long.is_some();
@@ -643,7 +642,6 @@ impl Exchange {
             return Err(Unfit);
         };
         let next = relaying.body.next(chunk, is_last);
-        self.record.masked_count = relaying.body.masked_count();
         next.map_err(|why| {
             self.record.unfit = Some(why);
             Unfit
@@ -747,6 +745,9 @@ impl Exchange {
             return None;
         }
         self.record.is_closed = true;
+        if let State::Relaying(relaying) = &self.state {
+            self.record.masked_count = relaying.body.masked_count();
+        }
         self.state = State::Closed;
         let stage = match closing {
             Closing::Panicked => Stage::Panic,

@@ -93,10 +93,13 @@ impl AnswerMask {
         })
     }
 
+    fn masks(&self) -> Vec<&str> {
+        self.masking.masks().map(|(name, _)| name).collect()
+    }
+
     /// The names of the masks.
     pub(crate) fn names(&self) -> String {
-        let names: Vec<&str> = self.masking.masks().map(|(name, _)| name).collect();
-        names.join(",")
+        self.masks().join(",")
     }
 
     /// What they do, in words that tell one state of a policy from another.
@@ -110,8 +113,7 @@ impl AnswerMask {
     }
 
     fn quoted(&self) -> String {
-        let names = self.masking.masks().map(|(name, _)| format!("`{name}`"));
-        names.collect::<Vec<_>>().join(", ")
+        format!("`{}`", self.masks().join("`, `"))
     }
 
     /// Refuses what could bring a masked value out by another way than the answer's body.
@@ -265,8 +267,8 @@ impl AnswerMask {
 
     /// Told once with each answer; kubectl prints it once for a command.
     pub(crate) fn warning(&self) -> Option<HeaderValue> {
-        let names: Vec<&str> = self.masking.masks().map(|(name, _)| name).collect();
-        let text = format!("299 - \"values may be masked by {}\"", names.join(", "));
+        let masks = self.masks().join(", ");
+        let text = format!("299 - \"values may be masked by {masks}\"");
         HeaderValue::from_str(&text).ok()
     }
 }

@@ -67,6 +67,9 @@ pub fn still_allowed(long: &LongRunning, snapshot: &Snapshot, now: Now) -> Optio
         masks = masks.union(verdict.obligations.masks);
         verdict.is_allowed()
     });
+    if !allowed {
+        return Some(EndCause::PolicyChanged);
+    }
     let judging = Judging {
         cluster,
         caller: &caller,
@@ -82,7 +85,7 @@ pub fn still_allowed(long: &LongRunning, snapshot: &Snapshot, now: Now) -> Optio
         .and_then(|main| AnswerMask::of(judging, masks, main))
         .map(|mask| mask.describe())
         .unwrap_or_default();
-    (!allowed || described != long.masks).then_some(EndCause::PolicyChanged)
+    (described != long.masks).then_some(EndCause::PolicyChanged)
 }
 
 /// The caller as the credential proves it now. Upstream goes on acting as the user that it was told

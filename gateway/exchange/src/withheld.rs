@@ -1,5 +1,6 @@
 //! A refusal of the API server, made anew where answers are masked (K-4.16): its code, its reason and
-//! the fields it names stay; its prose may quote values and goes.
+//! the fields it names stay; its prose may quote values and goes. `kubeapi::Status` is for the gateway's
+//! own refusals and knows their reasons alone; here the API server's word is kept whatever it is.
 
 use bytes::Bytes;
 use gateway_kubeapi::ResourceId;

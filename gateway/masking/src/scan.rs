@@ -110,10 +110,7 @@ impl Kernel {
     /// The fastest one of this machine.
     #[must_use]
     pub fn best() -> Self {
-        Self::available()
-            .first()
-            .copied()
-            .unwrap_or_else(Self::portable)
+        Self::found().next().unwrap_or_else(Self::portable)
     }
 
     /// The one that needs no vector instructions.
@@ -125,6 +122,10 @@ impl Kernel {
     /// All of this machine, the fastest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
+        Self::found().collect()
+    }
+
+    fn found() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let found = [
             avx512::Avx512::detect().map(Choice::Avx512),
@@ -136,7 +137,7 @@ impl Kernel {
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let found: [Option<Choice>; 0] = [];
         let kernels = found.into_iter().flatten().chain([Choice::Swar]);
-        kernels.map(Self).collect()
+        kernels.map(Self)
     }
 
     /// For metrics and benches.
