@@ -17,7 +17,7 @@ use gateway_policy::decode::decode;
 use gateway_policy::diagnostic::human;
 use gateway_policy::model::{Bundle, Effect, Mode};
 
-use crate::bundle::{Files, Fingerprint, fingerprint, read};
+use crate::bundle::{Files, Fingerprint, fingerprint, read_settled};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identities::IdentitySources;
@@ -134,11 +134,13 @@ impl Publisher {
         if self.parts().seen == seen {
             return self.0.metrics.reloaded(Reload::Unchanged);
         }
-        match read(&self.0.directory) {
-            Ok(files) => match self.load(&files, &seen.authorities) {
+        match read_settled(&self.0.directory, &seen.bundle) {
+            Ok(Some(files)) => match self.load(&files, &seen.authorities) {
                 Ok(loaded) => self.accept(loaded),
                 Err(report) => self.reject(report),
             },
+            // The next look finds it whole, or changed again.
+            Ok(None) => return,
             Err(fault) => return self.unreadable(fault.to_string()),
         }
         self.parts().seen = seen;

@@ -156,6 +156,19 @@ fn walk(root: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>, DirectoryFault> {
     Ok(found)
 }
 
+/// Reads every file, if the directory is still as it was `seen`: of one that is being written to, a
+/// part might pass for the whole.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_settled(
+    root: &Path,
+    seen: &Fingerprint,
+) -> Result<Option<Files>, DirectoryFault> {
+    let files = read(root)?;
+    Ok((fingerprint(root)? == *seen).then_some(files))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +184,17 @@ mod tests {
         let files = read(root.path()).unwrap();
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         assert_eq!(names, ["bundle.kdl", "rules/team/x.kdl"]);
+    }
+
+    /// A bundle of several files, copied while it was looked at, was published half old and half new.
+    #[test]
+    fn reads_nothing_of_a_directory_that_changes_meanwhile() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("bundle.kdl"), "a").unwrap();
+        let seen = fingerprint(root.path()).unwrap();
+        assert!(read_settled(root.path(), &seen).unwrap().is_some());
+        fs::write(root.path().join("identities.kdl"), "b").unwrap();
+        assert!(read_settled(root.path(), &seen).unwrap().is_none());
     }
 
     #[test]

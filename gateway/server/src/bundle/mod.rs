@@ -3,4 +3,4 @@
 mod dir;
 
 pub use dir::{DirectoryFault, Files, read as read_directory};
-pub(crate) use dir::{Fingerprint, fingerprint, read};
+pub(crate) use dir::{Fingerprint, fingerprint, read_settled};
