@@ -4,6 +4,7 @@
 mod bodies;
 mod bystanders;
 mod heads;
+mod masks;
 mod retries;
 mod sessions;
 
@@ -32,9 +33,13 @@ deny "not-this-one" {
 
 impl Bench {
     fn new(script: Script) -> Self {
+        Self::with_rules(script, DENY_BY_NAME)
+    }
+
+    fn with_rules(script: Script, more: &str) -> Self {
         let upstream = FakeUpstream::start(script);
         let issuer = Issuer::start();
-        let rules = [EVERYTHING, DENY_BY_NAME].concat();
+        let rules = [EVERYTHING, more].concat();
         let bundle = Bundle::open(&issuer, &["one"]).with_rules(&rules);
         let setup = Setup::with_kubeconfig(&upstream.kubeconfig(), &issuer);
         let gateway = setup.with_bundle(bundle).start();

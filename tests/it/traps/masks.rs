@@ -1,0 +1,113 @@
+//! Masked answers on every pair of protocols: whole where upstream's are, and never well ended where
+//! they are not.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_tests::{Script, get, read_request};
+
+use super::Bench;
+
+const TARGET: &str = "/api/v1/namespaces/a/secrets/db";
+const MASKED: &str = r#"
+require "masked" { why "The traps of masking"; owner "it"; severity low; can all; on "secrets"; mask "@secret-like" }
+"#;
+/// `CANARY` in base64.
+const CANARY: &str = "Q0FOQVJZ";
+/// So that each piece is read by itself.
+const PAUSE: Duration = Duration::from_millis(200);
+
+fn http1(pieces: [&'static str; 2]) -> Script {
+    Script::http1(move |connection, log| {
+        while let Some(request) = read_request(connection)? {
+            log.add(request);
+            let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+            let stream = connection.get_mut();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            )?;
+            for piece in pieces {
+                stream.write_all(piece.as_bytes())?;
+                stream.flush()?;
+                std::thread::sleep(PAUSE);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn http2(pieces: [&'static str; 2]) -> Script {
+    Script::http2(move |(_, mut respond)| async move {
+        let head = http::Response::builder().header("content-type", "application/json");
+        let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else {
+            return;
+        };
+        for (index, piece) in pieces.into_iter().enumerate() {
+            // A client that went away is no fault of the upstream.
+            stream
+                .send_data(Bytes::from(piece), index == 1)
+                .unwrap_or_default();
+            tokio::time::sleep(PAUSE).await;
+        }
+    })
+}
+
+fn bench(script: Script) -> Bench {
+    Bench::with_rules(script, MASKED)
+}
+
+#[test]
+fn a_masked_answer_is_whole_on_every_pair_of_protocols() {
+    let pieces = [
+        r#"{"kind":"Secret","data":{"pw":"Q0FO"#,
+        r#"QVJZ"},"type":"Opaque"}"#,
+    ];
+    for script in [http1(pieces), http2(pieces)] {
+        let bench = bench(script);
+        let request = get(TARGET).token(&bench.token());
+        let over_h1 = bench.gateway.wire().ask(&request);
+        let over_h2 = bench.gateway.h2().ask(&request).expect("an answer");
+        for (status, body) in [
+            (over_h1.status, over_h1.body),
+            (over_h2.status.as_u16(), over_h2.body),
+        ] {
+            let text = String::from_utf8(body).expect("JSON");
+            assert_eq!(status, 200, "{text}");
+            let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(value["type"], "Opaque");
+            assert!(!text.contains(CANARY), "{text}");
+        }
+    }
+}
+
+/// What follows a fault may be anything: the client must not take what it got for all there was.
+#[test]
+fn a_broken_answer_under_a_mask_does_not_seem_to_end() {
+    let broken = [
+        r#"{"kind":"Secret","data":{"pw":"Q0FOQVJZ"},"#,
+        r#""type" "Q0FOQVJZ"}"#,
+    ];
+    let cut = [r#"{"kind":"Secret","data":{"pw":""#, "Q0FOQVJZ"];
+    for script in [http1(broken), http2(broken), http1(cut), http2(cut)] {
+        let bench = bench(script);
+        let request = get(TARGET).token(&bench.token());
+        let mut wire = bench.gateway.wire();
+        wire.send(&request.bytes()).expect("sent");
+        let head = wire.head().expect("a head");
+        let mut given = Vec::new();
+        let ended = loop {
+            match wire.piece() {
+                Ok(Some(piece)) => given.extend(piece),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let text = String::from_utf8_lossy(&given);
+        assert!(!text.contains(CANARY), "{text}");
+        assert!(!ended, "status {}: {text}", head.status);
+        let over_h2 = bench.gateway.h2().ask(&request);
+        assert!(over_h2.is_err(), "{over_h2:?}");
+    }
+}
