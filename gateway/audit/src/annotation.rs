@@ -32,6 +32,8 @@ pub const STATED_REASON: &str = "countersign/stated-reason";
 pub const MASKED_URI: &str = "countersign/masked-uri";
 /// How many values of the answer were masked so far.
 pub const MASKED: &str = "countersign/masked";
+/// The paths of masks that met a value so far.
+pub const MASKED_PATHS: &str = "countersign/masked-paths";
 /// The masks under which the answer was given, comma separated.
 pub const MASKS: &str = "countersign/masks";
 /// Why the response ended, on the terminal event.

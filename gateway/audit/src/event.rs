@@ -215,6 +215,8 @@ impl Notes {
         if let Some(masked) = facts.masked {
             self.put(annotation::MASKS, masked.masks);
             self.put(annotation::MASKED, &masked.count.to_string());
+            let places = Some(masked.places).filter(|places| !places.is_empty());
+            self.put_some(annotation::MASKED_PATHS, places);
         }
     }
 

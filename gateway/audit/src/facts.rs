@@ -55,6 +55,8 @@ pub struct Masked<'a> {
     pub masks: &'a str,
     /// Values replaced or dropped so far.
     pub count: u64,
+    /// The paths that met a value, comma-separated.
+    pub places: &'a str,
 }
 
 /// What was decided, and why.

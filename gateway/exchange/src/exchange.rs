@@ -30,6 +30,7 @@ use crate::refusal::{self, Fault};
 use crate::response::{self, Answered, Unfit};
 use crate::review::{self, SelfReview};
 use crate::snapshot::{ClusterSnapshot, Snapshot};
+use crate::unmaskable::UnmaskableCause;
 
 /// BOUND: the API server's own limit of a request body (K-5.1).
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
@@ -130,6 +131,12 @@ pub struct Summary<'a> {
     pub code: Option<u16>,
     /// A watch, a followed log or a session.
     pub is_long: bool,
+    /// Values masked, known at the end.
+    pub masked_count: u64,
+    /// Bytes of the answer that masks looked at, known at the end.
+    pub masked_bytes: u64,
+    /// Why the answer could not be given masked.
+    pub unmaskable: Option<UnmaskableCause>,
 }
 
 /// How an exchange ended.
@@ -606,7 +613,7 @@ impl Exchange {
             match mask.plan(relaying.target.method(), status, headers) {
                 Ok(plan) => relaying.body = plan,
                 Err(why) => {
-                    self.record.unfit = Some(why);
+                    self.record.unfit_for(why);
                     return Err(Unfit);
                 }
             }
@@ -643,7 +650,7 @@ impl Exchange {
         };
         let next = relaying.body.next(chunk, is_last);
         next.map_err(|why| {
-            self.record.unfit = Some(why);
+            self.record.unfit_for(why);
             Unfit
         })
     }
@@ -736,6 +743,9 @@ impl Exchange {
             rule: record.rules.first().map(String::as_str),
             code: record.response.as_ref().map(ResponseStatus::code),
             is_long: record.is_long,
+            masked_count: record.masked.count,
+            masked_bytes: record.masked.bytes,
+            unmaskable: record.unmaskable,
         }
     }
 
@@ -746,7 +756,7 @@ impl Exchange {
         }
         self.record.is_closed = true;
         if let State::Relaying(relaying) = &self.state {
-            self.record.masked_count = relaying.body.masked_count();
+            self.record.masked = relaying.body.masked(relaying.mask.as_ref());
         }
         self.state = State::Closed;
         let stage = match closing {

@@ -27,6 +27,8 @@ mod rules;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod unmaskable;
+mod watched;
 mod withheld;
 
 pub use exchange::{Closing, Exchange, Summary, UpstreamFailure};
@@ -39,3 +41,4 @@ pub use output::{
 };
 pub use response::{Answered, Framing, Unfit};
 pub use snapshot::{ClusterSnapshot, Scopes, Snapshot, still_allowed};
+pub use unmaskable::UnmaskableCause;

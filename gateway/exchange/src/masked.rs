@@ -13,7 +13,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::admit::Judging;
 use crate::output::Carriage;
+use crate::record::MaskedSoFar;
 use crate::response::Framing;
+use crate::unmaskable::{Unmaskable, UnmaskableCause};
+use crate::watched::WatchEvents;
 use crate::withheld::withheld;
 
 /// BOUND: an error answer that is read whole, to be made anew; of a longer one only the code is kept.
@@ -217,7 +220,7 @@ impl AnswerMask {
         method: &Method,
         status: StatusCode,
         headers: &HeaderMap,
-    ) -> Result<BodyPlan, String> {
+    ) -> Result<BodyPlan, Unmaskable> {
         let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if method == Method::HEAD || is_bodiless {
             return Ok(BodyPlan::Nothing);
@@ -233,7 +236,10 @@ impl AnswerMask {
         }
         let encoding = headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err("a masked answer came compressed".to_owned());
+            return Err(Unmaskable::new(
+                UnmaskableCause::Encoding,
+                "a masked answer came compressed",
+            ));
         }
         let media = headers
             .get(header::CONTENT_TYPE)
@@ -245,15 +251,27 @@ impl AnswerMask {
                 StreamMasking::Detect(program) => {
                     Ok(BodyPlan::Text(Box::new(LogMasker::new(program))))
                 }
-                StreamMasking::Impossible => Err("text cannot be masked".to_owned()),
+                StreamMasking::Impossible => Err(Unmaskable::new(
+                    UnmaskableCause::MediaType,
+                    "text cannot be masked",
+                )),
             },
             (false, "application/json") => {
-                let program = self.masking.program(self.mounts());
-                let program = program.map_err(|fault| fault.to_string())?;
+                let program = self.masking.program(self.mounts()).map_err(|fault| {
+                    Unmaskable::new(UnmaskableCause::Program, fault.to_string())
+                })?;
                 let masker = Masker::new(program, Kernel::best());
-                Ok(BodyPlan::Json(Box::new(masker)))
+                Ok(if self.is_watch {
+                    let events = WatchEvents::new(masker, self.resource.clone());
+                    BodyPlan::Watch(Box::new(events))
+                } else {
+                    BodyPlan::Json(Box::new(masker))
+                })
             }
-            (_, media) => Err(format!("a masked answer came as `{media}`")),
+            (_, media) => Err(Unmaskable::new(
+                UnmaskableCause::MediaType,
+                format!("a masked answer came as `{media}`"),
+            )),
         }
     }
 
@@ -317,6 +335,8 @@ pub(crate) enum BodyPlan {
     Nothing,
     /// Objects, masked while they stream.
     Json(Box<Masker>),
+    /// Events of a watch, likewise.
+    Watch(Box<WatchEvents>),
     /// Text, with what detectors find masked.
     Text(Box<LogMasker>),
     /// A refusal of the API server, made anew.
@@ -355,7 +375,7 @@ impl BodyPlan {
         match self {
             Self::Pass => Framing::Kept,
             Self::Nothing => Framing::Bodiless,
-            Self::Json(_) | Self::Text(_) | Self::Refused(_) => Framing::Anew,
+            Self::Json(_) | Self::Watch(_) | Self::Text(_) | Self::Refused(_) => Framing::Anew,
         }
     }
 
@@ -364,18 +384,25 @@ impl BodyPlan {
         &mut self,
         chunk: Option<Bytes>,
         is_last: bool,
-    ) -> Result<Option<Bytes>, String> {
+    ) -> Result<Option<Bytes>, Unmaskable> {
         let mut out = Vec::new();
         match self {
             Self::Pass => return Ok(chunk),
             Self::Nothing => return Ok(None),
             Self::Json(masker) => {
                 if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) {
-                    let pushed = masker.push(&chunk, &mut out);
-                    pushed.map_err(|fault| fault.to_string())?;
+                    masker.push(&chunk, &mut out)?;
                 }
                 if is_last {
-                    masker.finish().map_err(|fault| fault.to_string())?;
+                    masker.finish()?;
+                }
+            }
+            Self::Watch(events) => {
+                if let Some(chunk) = chunk {
+                    events.push(&chunk, &mut out)?;
+                }
+                if is_last {
+                    events.finish()?;
                 }
             }
             Self::Text(masker) => {
@@ -398,11 +425,24 @@ impl BodyPlan {
         Ok(joined(out))
     }
 
-    /// Values masked so far.
-    pub(crate) fn masked_count(&self) -> u64 {
-        match self {
-            Self::Pass | Self::Nothing | Self::Text(_) | Self::Refused(_) => 0,
-            Self::Json(masker) => masker.summary().masked_count,
+    /// What was masked so far.
+    pub(crate) fn masked(&self, mask: Option<&AnswerMask>) -> MaskedSoFar {
+        let summary = match self {
+            Self::Pass | Self::Nothing | Self::Refused(_) => return MaskedSoFar::default(),
+            Self::Text(masker) => {
+                return MaskedSoFar {
+                    count: masker.masked_count(),
+                    bytes: masker.bytes_in(),
+                    places: String::new(),
+                };
+            }
+            Self::Json(masker) => masker.summary(),
+            Self::Watch(events) => events.masker.summary(),
+        };
+        MaskedSoFar {
+            count: summary.masked_count,
+            bytes: summary.bytes_in,
+            places: mask.map_or_else(String::new, |mask| mask.masking.places(&summary.rules)),
         }
     }
 }

@@ -8,6 +8,18 @@ use gateway_kubeapi::{Caller, RequestTarget, UserInfo, Verb};
 
 use crate::input::Micros;
 use crate::known::KnownCaller;
+use crate::unmaskable::{Unmaskable, UnmaskableCause};
+
+/// What masks did to an answer.
+#[derive(Debug, Default)]
+pub(crate) struct MaskedSoFar {
+    /// Values replaced or dropped.
+    pub(crate) count: u64,
+    /// Bytes of the answer that were looked at.
+    pub(crate) bytes: u64,
+    /// The paths that met a value, comma-separated.
+    pub(crate) places: String,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Record {
@@ -38,9 +50,11 @@ pub(crate) struct Record {
     pub(crate) is_closed: bool,
     /// Names of the masks of the answer.
     pub(crate) masks: String,
-    pub(crate) masked_count: u64,
+    pub(crate) masked: MaskedSoFar,
     /// Why the answer could not be given masked.
     pub(crate) unfit: Option<String>,
+    /// The same as a word; it stays when the caller was told.
+    pub(crate) unmaskable: Option<UnmaskableCause>,
     pub(crate) written: Option<Arc<Event>>,
 }
 
@@ -72,6 +86,12 @@ impl Record {
         }
     }
 
+    /// The answer, or the rest of it, cannot be given masked.
+    pub(crate) fn unfit_for(&mut self, unmaskable: Unmaskable) {
+        self.unmaskable = Some(unmaskable.cause);
+        self.unfit = Some(unmaskable.why);
+    }
+
     /// The proven caller.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.known.as_deref().map(|known| &*known.caller)
@@ -99,7 +119,8 @@ impl Record {
     fn masked(&self) -> Option<Masked<'_>> {
         let masked = Masked {
             masks: &self.masks,
-            count: self.masked_count,
+            count: self.masked.count,
+            places: &self.masked.places,
         };
         (!self.masks.is_empty()).then_some(masked)
     }

@@ -43,6 +43,7 @@ pub struct LogMasker {
     within: Within,
     line: Vec<u8>,
     masked_count: u64,
+    bytes_in: u64,
 }
 
 impl std::fmt::Debug for LogMasker {
@@ -63,6 +64,7 @@ impl LogMasker {
             within: Within::Line,
             line: Vec::new(),
             masked_count: 0,
+            bytes_in: 0,
         }
     }
 
@@ -72,8 +74,15 @@ impl LogMasker {
         self.masked_count
     }
 
+    /// How many bytes were looked at.
+    #[must_use]
+    pub const fn bytes_in(&self) -> u64 {
+        self.bytes_in
+    }
+
     /// Masks the next chunk; what may be handed on is appended to `out`.
     pub fn push(&mut self, chunk: &Bytes, out: &mut Vec<Bytes>) {
+        self.bytes_in += chunk.len() as u64;
         if self.program.everywhere.is_none() {
             out.push(chunk.clone());
             return;

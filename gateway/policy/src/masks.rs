@@ -148,6 +148,12 @@ impl Masking {
         self.plan.strategy_at(path)
     }
 
+    /// The paths of rules that a [`gateway_masking::Summary`] names, each once, comma-separated.
+    #[must_use]
+    pub fn places(&self, rules: &[usize]) -> String {
+        self.plan.places(rules)
+    }
+
     /// The masked places in words: path, strategy, mask. Derived places are left out.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {

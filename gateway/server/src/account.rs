@@ -7,8 +7,8 @@ use std::time::Duration;
 use gateway_exchange::{Answer, Closing, Summary};
 
 use crate::telemetry::{
-    AuthenticationFailure, ClusterMetrics, CodeClass, Metrics, Phase, Reason, UpstreamResult,
-    VerbClass,
+    AuthenticationFailure, ClusterMetrics, CodeClass, Metrics, Phase, Reason, Unmaskable,
+    UpstreamResult, VerbClass,
 };
 
 /// Counts finished exchanges. Handles are made at the start: nothing is looked up by text.
@@ -53,6 +53,11 @@ impl Account {
         let code = summary.code.map_or(CodeClass::None, CodeClass::of);
         let cluster = self.cluster(summary.cluster);
         cluster.answered(verb, code);
+        cluster.masked(summary.masked_count, summary.masked_bytes);
+        if let Some(cause) = summary.unmaskable {
+            let cause = Unmaskable::parse(cause.as_str()).unwrap_or(Unmaskable::Malformed);
+            self.metrics.unmaskable(cause);
+        }
         if summary.answer == Some(Answer::Allow) || reason == Reason::UpstreamAnswer {
             cluster.upstream_ended(match closing {
                 Closing::Completed => UpstreamResult::Answered,

@@ -109,5 +109,31 @@ fn a_broken_answer_under_a_mask_does_not_seem_to_end() {
         assert!(!ended, "status {}: {text}", head.status);
         let over_h2 = bench.gateway.h2().ask(&request);
         assert!(over_h2.is_err(), "{over_h2:?}");
+        let metrics = bench.gateway.admin("/metrics").1;
+        let counted = metrics.lines().any(|line| {
+            line.starts_with("countersign_unmaskable_answers_total") && line.ends_with(" 2")
+        });
+        assert!(counted, "{metrics}");
+    }
+}
+
+/// The words of an ERROR event quote what they like (K-4.16); its code tells the client what to do.
+#[test]
+fn the_error_event_of_a_watch_says_what_to_do_and_quotes_nothing() {
+    let pieces = [
+        "{\"type\":\"ADDED\",\"object\":{\"data\":{\"pw\":\"Q0FOQVJZ\"}}}\n{\"ty",
+        "pe\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"Q0FOQVJZ\",\"code\":410}}\n",
+    ];
+    for script in [http1(pieces), http2(pieces)] {
+        let bench = bench(script);
+        let request = get("/api/v1/namespaces/a/secrets?watch=1").token(&bench.token());
+        let answer = bench.gateway.wire().ask(&request);
+        let text = answer.text();
+        assert!(!text.contains(CANARY), "{text}");
+        let last: serde_json::Value =
+            serde_json::from_str(text.lines().last().expect("events")).expect("JSON");
+        assert_eq!(last["type"], "ERROR");
+        assert_eq!(last["object"]["code"], 410);
+        assert_eq!(last["object"]["reason"], "Expired");
     }
 }

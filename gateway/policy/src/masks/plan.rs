@@ -1,6 +1,6 @@
 //! The masks that meet on one kind of object: what was written, what follows from it, and programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use gateway_kubeapi::ResourceId;
@@ -311,6 +311,15 @@ impl MaskPlan {
             .filter(applies)
             .map(|rule| word(&rule.strategy));
         words.min_by_key(|word| STRATEGIES.iter().position(|own| own == word))
+    }
+
+    pub(super) fn places(&self, rules: &[usize]) -> String {
+        let paths: BTreeSet<String> = rules
+            .iter()
+            .filter_map(|index| self.rules.get(*index))
+            .map(|rule| rule.path.to_string())
+            .collect();
+        paths.into_iter().collect::<Vec<_>>().join(",")
     }
 
     pub(super) fn describe(&self) -> Vec<String> {

@@ -140,6 +140,24 @@ labels! {
         Total = "total",
     }
 
+    /// Why an answer could not be given masked: the words of the exchange.
+    pub enum Unmaskable {
+        /// It came compressed.
+        Encoding = "encoding",
+        /// It came in a form that cannot be masked.
+        MediaType = "media-type",
+        /// It is not JSON or not UTF-8.
+        Malformed = "malformed",
+        /// It ended too early.
+        Truncated = "truncated",
+        /// It passed a bound.
+        Bound = "bound",
+        /// An event of a watch was not understood.
+        WatchEvent = "watch-event",
+        /// The masks that meet on it are more than a program may hold.
+        Program = "program",
+    }
+
     /// How a request upstream ended.
     pub enum UpstreamResult {
         /// The API server answered.

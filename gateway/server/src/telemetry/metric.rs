@@ -17,7 +17,7 @@ use make::Make;
 
 use super::label::{
     AuthenticationFailure, CodeClass, ConnectionRejection, Fetch, Label, Phase, Reason, Reload,
-    SessionKind, UpstreamResult, VerbClass,
+    SessionKind, Unmaskable, UpstreamResult, VerbClass,
 };
 
 /// Every handle, and the registry behind `/metrics`.
@@ -37,6 +37,9 @@ pub struct Metrics {
     connections: IntGauge,
     upstream_requests: IntCounterVec,
     upstream_connections: IntCounterVec,
+    masked_values: IntCounterVec,
+    masked_bytes: IntCounterVec,
+    unmaskable: Counters<Unmaskable>,
     jwks_fetches: IntCounterVec,
     jwks_age: GaugeVec,
     bundle_info: IntGaugeVec,
@@ -94,10 +97,7 @@ impl Metrics {
                 "result",
             )?,
             sessions: make.sessions()?,
-            exchanges: make.gauge(
-                "exchanges",
-                "Exchanges that are not over, streams included.",
-            )?,
+            exchanges: make.exchanges()?,
             watches: make.gauge("watches", "Watches that are open.")?,
             connections: make.gauge("connections", "Downstream connections that are open.")?,
             upstream_requests: make.counters(
@@ -110,6 +110,9 @@ impl Metrics {
                 "Connections made to API servers for requests.",
                 &["cluster"],
             )?,
+            masked_values: make.masked_values()?,
+            masked_bytes: make.masked_bytes()?,
+            unmaskable: make.unmaskable()?,
             jwks_fetches: make.counters(
                 "jwks_fetches_total",
                 "Fetches of issuer keys, by issuer and result.",
@@ -158,6 +161,11 @@ impl Metrics {
     /// A request's head could not be read.
     pub fn head_unread(&self) {
         self.unread_heads.inc();
+    }
+
+    /// An answer could not be given masked.
+    pub fn unmaskable(&self, cause: Unmaskable) {
+        self.unmaskable.increment(cause);
     }
 
     /// Counts a downstream connection until the value is dropped.
@@ -214,6 +222,8 @@ impl Metrics {
                     .with_label_values(&[name, result.as_str()])
             }),
             connections: self.upstream_connections.with_label_values(&[name]),
+            masked_values: self.masked_values.with_label_values(&[name]),
+            masked_bytes: self.masked_bytes.with_label_values(&[name]),
         }
     }
 
@@ -301,6 +311,8 @@ pub struct ClusterMetrics {
     requests: Vec<Counters<CodeClass>>,
     upstream: Counters<UpstreamResult>,
     connections: IntCounter,
+    masked_values: IntCounter,
+    masked_bytes: IntCounter,
 }
 
 impl ClusterMetrics {
@@ -314,6 +326,12 @@ impl ClusterMetrics {
     /// A request upstream ended.
     pub fn upstream_ended(&self, result: UpstreamResult) {
         self.upstream.increment(result);
+    }
+
+    /// An answer under masks is over.
+    pub fn masked(&self, values: u64, bytes: u64) {
+        self.masked_values.inc_by(values);
+        self.masked_bytes.inc_by(bytes);
     }
 
     /// A connection to the API server was made.

@@ -10,7 +10,7 @@ mod readiness;
 mod status;
 
 pub use label::{AuthenticationFailure, CodeClass, ConnectionRejection, Effect, Fetch, Phase};
-pub use label::{Reason, Reload, SessionKind, UpstreamResult, VerbClass};
+pub use label::{Reason, Reload, SessionKind, Unmaskable, UpstreamResult, VerbClass};
 pub use log::{LogFault, LogFormat, start_log};
 pub use metric::{AuditMetrics, ClusterMetrics, IssuerMetrics, Live, Metrics, MetricsFault};
 pub use readiness::{Check, Readiness};

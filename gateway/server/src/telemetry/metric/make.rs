@@ -6,7 +6,7 @@ use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::AuditMetrics;
 use super::family::{Counters, Gauges, Histograms};
-use crate::telemetry::label::{Label, Phase, Reason, SessionKind};
+use crate::telemetry::label::{Label, Phase, Reason, SessionKind, Unmaskable};
 
 /// From ten microseconds, a decision from memory, to a minute, the API server's own request limit
 /// (K-9.13).
@@ -143,6 +143,37 @@ impl Make<'_> {
         self.counter(
             "unread_heads_total",
             "HTTP/1.1 requests whose head cannot be read: an empty 400, no id, no audit event.",
+        )
+    }
+
+    pub(super) fn masked_values(&self) -> Result<IntCounterVec, prometheus::Error> {
+        self.counters(
+            "masked_values_total",
+            "Values that masks replaced or left out, counted when the answer ends.",
+            &["cluster"],
+        )
+    }
+
+    pub(super) fn masked_bytes(&self) -> Result<IntCounterVec, prometheus::Error> {
+        self.counters(
+            "masked_bytes_total",
+            "Bytes of answers that masks looked at, counted when the answer ends.",
+            &["cluster"],
+        )
+    }
+
+    pub(super) fn unmaskable(&self) -> Result<Counters<Unmaskable>, prometheus::Error> {
+        self.counters_of(
+            "unmaskable_answers_total",
+            "Answers that were ended or refused because they could not be given masked, by cause.",
+            "cause",
+        )
+    }
+
+    pub(super) fn exchanges(&self) -> Result<IntGauge, prometheus::Error> {
+        self.gauge(
+            "exchanges",
+            "Exchanges that are not over, streams included.",
         )
     }
 

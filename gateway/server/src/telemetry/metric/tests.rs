@@ -164,7 +164,7 @@ fn alerts_and_dashboard_name_label_values_that_exist() {
     for queries in [ALERTS, ALERT_TESTS, DASHBOARD] {
         let plain = queries.replace("\\\"", "\"");
         for label in [
-            "result", "reason", "effect", "kind", "phase", "code", "verb",
+            "result", "reason", "effect", "kind", "phase", "code", "verb", "cause",
         ] {
             for operator in ["=", "!=", "=~", "!~"] {
                 check_label_values(&plain, &format!("{label}{operator}\""), label, &text);
@@ -213,6 +213,8 @@ fn counts_by_handles_made_once() {
     metrics.authentication_failed(AuthenticationFailure::TokenExpired);
     metrics.connection_rejected(ConnectionRejection::Limit);
     metrics.reloaded(Reload::Rejected);
+    cluster.masked(3, 500);
+    metrics.unmaskable(Unmaskable::WatchEvent);
     let text = rendered(&metrics, now);
     for (series, expected) in [
         (
@@ -256,6 +258,12 @@ fn counts_by_handles_made_once() {
             1.0,
         ),
         ("countersign_bundle_reloads_total{result=\"rejected\"}", 1.0),
+        ("countersign_masked_values_total{cluster=\"prod\"}", 3.0),
+        ("countersign_masked_bytes_total{cluster=\"prod\"}", 500.0),
+        (
+            "countersign_unmaskable_answers_total{cause=\"watch-event\"}",
+            1.0,
+        ),
         ("countersign_ready", 1.0),
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");
