@@ -61,7 +61,7 @@ async fn beside_the_tour(
     tally
         .expect("gateway", what, live::gateway_is_ready(addresses))
         .await?;
-    let audited = async { live::refusals_are_audited(layout, decisions) };
+    let audited = live::refusals_are_audited(layout, decisions);
     tally
         .expect("audit log", "holds every refusal of this tour", audited)
         .await?;

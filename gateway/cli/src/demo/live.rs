@@ -68,21 +68,30 @@ pub(super) async fn gateway_is_ready(addresses: &Addresses) -> Result<()> {
     }
 }
 
-/// Every refusal that a caller was told of stands in the audit log.
+/// Every refusal that a caller was told of stands in the audit log: soon, for nothing waits for the
+/// events of refusals.
 ///
 /// # Errors
 /// If one is missing.
-pub(super) fn refusals_are_audited(layout: &Layout, decisions: &[String]) -> Result<()> {
-    let log = fs::read_to_string(layout.path("audit.jsonl"))?;
+pub(super) async fn refusals_are_audited(layout: &Layout, decisions: &[String]) -> Result<()> {
     ensure!(!decisions.is_empty(), "no refusal has told a decision id");
-    for decision in decisions {
-        let event = log.lines().find(|line| line.contains(decision));
-        let event = event.with_context(|| format!("no audit event for decision {decision}"))?;
-        ensure!(
-            event.contains("\"countersign/decision\":\"deny\""),
-            "not a denial: {event}"
-        );
+    let begin = Instant::now();
+    loop {
+        let log = fs::read_to_string(layout.path("audit.jsonl"))?;
+        match decisions.iter().try_for_each(|id| is_audited(&log, id)) {
+            Err(_) if begin.elapsed() < READY_LIMIT => sleep(POLL).await,
+            audited => return audited,
+        }
     }
+}
+
+fn is_audited(log: &str, decision: &str) -> Result<()> {
+    let event = log.lines().find(|line| line.contains(decision));
+    let event = event.with_context(|| format!("no audit event for decision {decision}"))?;
+    ensure!(
+        event.contains("\"countersign/decision\":\"deny\""),
+        "not a denial: {event}"
+    );
     Ok(())
 }
 
