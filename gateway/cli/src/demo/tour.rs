@@ -275,6 +275,36 @@ pub(super) const STEPS: &[Step] = &[
         "",
         Expect::Prints(&["\"banner\" deleted"]),
     ),
+    step(
+        DEPLOYER,
+        "kubectl get secrets",
+        "",
+        Expect::Prints(&["db-credentials", "Opaque"]),
+    ),
+    step(
+        DEPLOYER,
+        "kubectl get secret db-credentials -o yaml",
+        "allowed, with every value masked",
+        Expect::Prints(&["password: Y291bnRlcnNpZ24tbWFza2Vk", "username: Y291"]),
+    ),
+    step(
+        DEPLOYER,
+        "kubectl get secret db-credentials -o jsonpath='{.data.password}' | base64 -d",
+        "",
+        Expect::Prints(&["countersign-masked:"]),
+    ),
+    step(
+        DEPLOYER,
+        "kubectl describe secret db-credentials",
+        "",
+        Expect::Prints(&["password:", "bytes"]),
+    ),
+    step(
+        DEPLOYER,
+        "kubectl label secret db-credentials seen=yes",
+        "",
+        Expect::Refused(&["you may get, list, watch secrets"]),
+    ),
     own(step(
         DEPLOYER,
         "kubectl -n shop-dev exec deploy/web -- date",
