@@ -34,13 +34,15 @@ pub const MASKED_URI: &str = "countersign/masked-uri";
 pub const MASKED: &str = "countersign/masked";
 /// The paths of masks that met a value so far.
 pub const MASKED_PATHS: &str = "countersign/masked-paths";
+/// How many live values were put back for masked ones in the request; absent if none.
+pub const RESTORED: &str = "countersign/restored";
 /// The masks under which the answer was given, comma separated.
 pub const MASKS: &str = "countersign/masks";
 /// Why the response ended, on the terminal event.
 pub const ENDED_BY: &str = "countersign/ended-by";
 
 /// Every annotation, in the order of a line.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 19] = [
     ACTING_FOR,
     BUNDLE,
     CLUSTER,
@@ -56,6 +58,7 @@ pub const ALL: [&str; 18] = [
     MASKS,
     PRIOR_ACTORS,
     REASON,
+    RESTORED,
     RULE,
     SHADOW,
     STATED_REASON,

@@ -217,6 +217,9 @@ impl Notes {
             self.put(annotation::MASKED, &masked.count.to_string());
             let places = Some(masked.places).filter(|places| !places.is_empty());
             self.put_some(annotation::MASKED_PATHS, places);
+            if masked.restored_count > 0 {
+                self.put(annotation::RESTORED, &masked.restored_count.to_string());
+            }
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Masked<'a> {
     pub count: u64,
     /// The paths that met a value, comma-separated.
     pub places: &'a str,
+    /// Live values put back for masked ones that came in the request.
+    pub restored_count: u64,
 }
 
 /// What was decided, and why.

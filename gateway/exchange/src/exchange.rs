@@ -19,8 +19,9 @@ use jiff::Timestamp;
 use crate::admit::{self, Admission, Judging};
 use crate::content;
 use crate::credential::Credential;
-use crate::input::{Input, Micros, Now, Protocol, RequestHead};
+use crate::input::{Input, LiveFault, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
+use crate::live::Awaited;
 use crate::masked::{AnswerMask, BodyPlan};
 use crate::output::{
     Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,
@@ -62,6 +63,8 @@ enum State {
     Reading(Box<Authenticated>, Scope),
     /// The audit log's word is awaited.
     Recording(Box<Admitted>),
+    /// The live object is awaited, with which masked values are put back.
+    AwaitingLive(Box<Admitted>, Box<Awaited>),
     /// It went upstream.
     Relaying(Box<Relaying>),
     /// The terminal event was made.
@@ -92,6 +95,8 @@ struct Authenticated {
 struct Admitted {
     request: UpstreamRequest,
     relaying: Relaying,
+    /// What must be known before it is sent.
+    awaited: Option<Box<Awaited>>,
 }
 
 #[derive(Debug)]
@@ -211,6 +216,9 @@ impl Exchange {
             },
             (State::Recording(admitted), Input::Recorded(stored)) => {
                 self.recorded(*admitted, stored)
+            }
+            (State::AwaitingLive(admitted, awaited), Input::Live(answer)) => {
+                self.restored(*admitted, &awaited, answer)
             }
             // The shell answered what was not asked: refuse rather than guess.
             (_, _) => Err(Fault::OutOfOrder("input")),
@@ -471,7 +479,9 @@ impl Exchange {
         let caller = Arc::clone(&request.known.caller);
         let output = self.decide(request, &subject, carriage, now)?;
         if let State::Recording(admitted) = &mut self.state {
-            let Admitted { request, relaying } = &mut **admitted;
+            let Admitted {
+                request, relaying, ..
+            } = &mut **admitted;
             if let Some(content_type) = body.content_type() {
                 let content_type = content_type.clone();
                 request.headers.insert(header::CONTENT_TYPE, content_type);
@@ -520,8 +530,13 @@ impl Exchange {
         if let Some(mask) = &mask {
             let checked = mask.check(&parsed.target, &carriage, subject.patch);
             checked.map_err(Fault::Mask)?;
-            self.record.masks = mask.names();
         }
+        let restoration = mask
+            .as_ref()
+            .map_or(Ok(None), |mask| {
+                mask.write_back(&parsed.target, &carriage, subject.patch)
+            })
+            .map_err(Fault::Mask)?;
         let accept = match &mask {
             None => AcceptPlan::Forward,
             Some(mask) if mask.tables_are_safe() => AcceptPlan::RewriteToJson,
@@ -539,6 +554,11 @@ impl Exchange {
             long,
             carriage,
         };
+        let awaited = restoration
+            .map(|own| Awaited::judge(own, judging, &attributes, &parsed.target, &request))
+            .transpose()?
+            .map(Box::new);
+        self.record.masks = mask.as_ref().map(AnswerMask::names).unwrap_or_default();
         self.record.is_long = request.long.is_some();
         self.record.answer = Some(Answer::Allow);
         self.record.reason = "allowed";
@@ -551,7 +571,11 @@ impl Exchange {
             mask,
             body: BodyPlan::Pass,
         };
-        self.state = State::Recording(Box::new(Admitted { request, relaying }));
+        self.state = State::Recording(Box::new(Admitted {
+            request,
+            relaying,
+            awaited,
+        }));
         Ok(Output::Record {
             event: self.record.event(Stage::RequestReceived, now),
             durable,
@@ -589,8 +613,33 @@ impl Exchange {
         Ok(headers)
     }
 
-    fn recorded(&mut self, admitted: Admitted, stored: Result<(), String>) -> Next {
+    fn recorded(&mut self, mut admitted: Admitted, stored: Result<(), String>) -> Next {
         stored.map_err(Fault::AuditUnavailable)?;
+        if let Some(awaited) = admitted.awaited.take() {
+            let ask = awaited.ask();
+            self.state = State::AwaitingLive(Box::new(admitted), awaited);
+            return Ok(Output::Ask(ask));
+        }
+        self.state = State::Relaying(Box::new(admitted.relaying));
+        Ok(Output::Forward(Box::new(admitted.request)))
+    }
+
+    /// Sends the write with the live values put back. INVARIANT 3: the body is the one that was judged
+    /// but for values that policy masks for this caller, and for these it is what is stored.
+    fn restored(
+        &mut self,
+        mut admitted: Admitted,
+        awaited: &Awaited,
+        answer: Result<(StatusCode, Bytes), LiveFault>,
+    ) -> Next {
+        let Carriage::Write(body) = &admitted.request.carriage else {
+            return Err(Fault::OutOfOrder("live object"));
+        };
+        let settled = awaited.met(answer, body)?;
+        if let Some(body) = settled.body {
+            admitted.request.carriage = Carriage::Write(body);
+        }
+        self.record.restored_count = settled.count;
         self.state = State::Relaying(Box::new(admitted.relaying));
         Ok(Output::Forward(Box::new(admitted.request)))
     }

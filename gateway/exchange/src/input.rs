@@ -78,6 +78,8 @@ pub enum Input {
     Scope(Arc<Snapshot>),
     /// The request body, decoded from its framing only.
     Body(Result<Bytes, BodyFault>),
+    /// The live object of a write: status and body of the answer, or why there is none.
+    Live(Result<(StatusCode, Bytes), LiveFault>),
     /// The audit event was stored, or why not.
     Recorded(Result<(), String>),
 }
@@ -95,4 +97,19 @@ pub enum BodyFault {
     NoRoom,
     /// It holds as many of this user as it may.
     NoRoomForUser,
+}
+
+/// Why there is no live object. Nothing was written then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveFault {
+    /// No connection.
+    NotReached,
+    /// No whole answer in time.
+    TooSlow,
+    /// The answer broke off.
+    Broken,
+    /// More than the limit.
+    TooLarge,
+    /// The gateway holds as many bodies, of all or of this user, as it may.
+    NoRoom,
 }

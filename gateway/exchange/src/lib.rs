@@ -17,6 +17,7 @@ mod exchange;
 mod identities;
 mod input;
 mod known;
+mod live;
 mod masked;
 mod output;
 mod record;
@@ -30,11 +31,12 @@ mod tests;
 mod unmaskable;
 mod watched;
 mod withheld;
+mod writeback;
 
 pub use exchange::{Closing, Exchange, Summary, UpstreamFailure};
 pub use gateway_audit::Answer;
 pub use identities::{StaticIdentities, authenticator};
-pub use input::{BodyFault, Input, Micros, Now, Protocol, RequestHead};
+pub use input::{BodyFault, Input, LiveFault, Micros, Now, Protocol, RequestHead};
 pub use known::KnownCaller;
 pub use output::{
     Ask, Carriage, EndCause, LongKind, LongRunning, Output, Refusal, UpstreamRequest,

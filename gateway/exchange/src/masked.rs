@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use gateway_kubeapi::{Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Verb};
-use gateway_masking::{Kernel, LogMasker, MarkerScan, Masker, Mount};
+use gateway_masking::{Kernel, LogMasker, Masker, Mount};
 use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -18,11 +18,10 @@ use crate::response::Framing;
 use crate::unmaskable::{Unmaskable, UnmaskableCause};
 use crate::watched::WatchEvents;
 use crate::withheld::withheld;
+use crate::writeback::{self, Restoration, Wager, Written};
 
 /// BOUND: an error answer that is read whole, to be made anew; of a longer one only the code is kept.
 const ERROR_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// BOUND: places that a refusal names; a caller needs the first few.
-const NAMED_COUNT_MAX: usize = 5;
 
 /// Why a request cannot be answered under its masks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,13 +41,72 @@ pub(crate) enum MaskRefusal {
         "masked values cannot be written back: {places}; leave these fields out or put real values there"
     )]
     WriteBack { places: String },
+    /// The same without a marker: other digits, a zero, a field that is not shown.
+    #[error(
+        "masked values would be overwritten by what is shown in their place: {places}; leave these fields out by a patch or put real values there"
+    )]
+    Unmarked { places: String },
+    /// A list whose elements cannot be told apart, or are not shown.
+    #[error("`{place}`: {why}")]
+    Doubt { place: String, why: &'static str },
+    /// A JSON patch on a list of which elements are not shown.
+    #[error(
+        "the JSON patch goes through a list of which elements are not shown, so its indexes are not those of the API server; send a strategic merge or an apply patch"
+    )]
+    HiddenElements,
+    /// The write changes what a mask selects by.
+    #[error(
+        "the write would unmask values that it sends back: {places}; put real values there or leave what the mask goes by as it was"
+    )]
+    Unmasking { places: String },
+    /// The object is another one by now.
+    #[error("the object has been changed; read it again, make the changes anew and repeat")]
+    Raced,
+    /// A guess that costs nothing (K-4.24).
+    #[error(
+        "a dry run that sets a masked value would tell whether it is the stored one; leave masked fields out or write without dry run"
+    )]
+    DryRun,
+    #[error(
+        "the object is immutable, so a write of a masked value would tell whether it is the stored one; leave masked fields out"
+    )]
+    Immutable,
+    #[error(
+        "a masked field belongs to another field manager, so applying it without force would tell whether the value is the stored one; leave it out or take it over by force"
+    )]
+    Owned,
+    /// Nothing but JSON and YAML can be looked into.
+    #[error(
+        "masked values may be in the body, and protobuf is not looked into for them; send JSON"
+    )]
+    Encoding,
+    /// With the live values it is more than the API server takes.
+    #[error("with the masked values put back the body is larger than the API server takes")]
+    TooLarge,
+    /// Nobody may have values put back that they may not even see masked.
+    #[error(
+        "masked values in the body are put back from the live object, which is read as you, and {why}"
+    )]
+    Unreadable { why: String },
 }
 
 impl MaskRefusal {
     pub(crate) const fn http_status(&self) -> StatusCode {
         match self {
-            Self::Impossible { .. } | Self::Question { .. } => StatusCode::FORBIDDEN,
-            Self::WriteBack { .. } => StatusCode::CONFLICT,
+            Self::Impossible { .. }
+            | Self::Question { .. }
+            | Self::Unreadable { .. }
+            | Self::DryRun
+            | Self::Immutable => StatusCode::FORBIDDEN,
+            Self::WriteBack { .. }
+            | Self::Unmarked { .. }
+            | Self::Doubt { .. }
+            | Self::HiddenElements
+            | Self::Unmasking { .. }
+            | Self::Owned
+            | Self::Raced => StatusCode::CONFLICT,
+            Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 }
@@ -94,6 +152,28 @@ impl AnswerMask {
             is_watch: attributes.verb == Verb::Watch,
             is_text: resource.subresource == "log",
         })
+    }
+
+    /// What the body needs before it may go on.
+    pub(crate) fn write_back(
+        &self,
+        target: &RequestTarget,
+        carriage: &Carriage,
+        patch: Option<PatchForm>,
+    ) -> Result<Option<Restoration>, MaskRefusal> {
+        match carriage {
+            Carriage::Write(body) | Carriage::Review(body) => {
+                let written = Written {
+                    verb: target.policy_verb(),
+                    patch,
+                    is_dry: target.dry_run(),
+                    wager: Wager::of(target, patch),
+                    body,
+                };
+                writeback::plan(&self.masking, &written)
+            }
+            Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => Ok(None),
+        }
     }
 
     fn masks(&self) -> Vec<&str> {
@@ -143,11 +223,8 @@ impl AnswerMask {
             };
         }
         self.check_selectors(target)?;
-        if let Some(body) = body {
-            self.check_markers(body)?;
-            if patch == Some(PatchForm::Json) {
-                self.check_operations(body)?;
-            }
+        if let (Some(body), Some(PatchForm::Json)) = (body, patch) {
+            self.check_operations(body)?;
         }
         Ok(())
     }
@@ -171,25 +248,6 @@ impl AnswerMask {
             }
         }
         Ok(())
-    }
-
-    fn check_markers(&self, body: &[u8]) -> Result<(), MaskRefusal> {
-        let scan = MarkerScan::of(body);
-        if scan.is_clean() {
-            return Ok(());
-        }
-        let mut places: Vec<String> = scan
-            .fields()
-            .iter()
-            .take(NAMED_COUNT_MAX)
-            .map(|place| format!("`{place}`"))
-            .collect();
-        if scan.count() > places.len() {
-            places.push(format!("{} more", scan.count() - places.len()));
-        }
-        Err(MaskRefusal::WriteBack {
-            places: places.join(", "),
-        })
     }
 
     /// A `test` answers yes or no, `copy` and `move` carry a value to where nobody masks it.

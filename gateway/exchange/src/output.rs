@@ -48,6 +48,14 @@ pub enum Ask {
         /// Cluster to ask.
         cluster: String,
     },
+    /// Read the live object of a write in which masked values may come back, once, then
+    /// [`Input::Live`](crate::Input).
+    Live {
+        /// The read, as the caller.
+        request: Box<UpstreamRequest>,
+        /// One byte more is too large.
+        bytes_max: usize,
+    },
     /// Read the request body, then [`Input::Body`](crate::Input).
     Body {
         /// One byte more is too large.

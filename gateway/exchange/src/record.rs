@@ -51,6 +51,8 @@ pub(crate) struct Record {
     /// Names of the masks of the answer.
     pub(crate) masks: String,
     pub(crate) masked: MaskedSoFar,
+    /// Masked values of the request that live ones were put back for.
+    pub(crate) restored_count: u64,
     /// Why the answer could not be given masked.
     pub(crate) unfit: Option<String>,
     /// The same as a word; it stays when the caller was told.
@@ -121,6 +123,7 @@ impl Record {
             masks: &self.masks,
             count: self.masked.count,
             places: &self.masked.places,
+            restored_count: self.restored_count,
         };
         (!self.masks.is_empty()).then_some(masked)
     }

@@ -3,13 +3,14 @@
 //! Each fault has two texts: the caller's, in the `Status`, and the auditor's, in the event.
 
 use gateway_identity::AuthenticationFault;
-use gateway_kubeapi::{HeaderFault, IdentityFault, JudgeFault, Status, StatusReason, TargetFault};
+use gateway_kubeapi::{HeaderFault, IdentityFault, JudgeFault, ResourceId, Status};
+use gateway_kubeapi::{StatusReason, TargetFault};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::admit::Denial;
 use crate::content::ContentFault;
 use crate::exchange::UpstreamFailure;
-use crate::input::BodyFault;
+use crate::input::{BodyFault, LiveFault};
 use crate::masked::MaskRefusal;
 
 /// On every answer: the id under which the decision stands in the audit log.
@@ -36,6 +37,13 @@ pub(crate) enum Fault {
     Denied(Box<Denial>),
     Mask(MaskRefusal),
     AuditUnavailable(String),
+    /// There is no live object to put masked values back from.
+    Live(LiveFault),
+    LiveGone {
+        resource: ResourceId,
+        name: String,
+    },
+    LiveRefused(StatusCode),
     Upstream(UpstreamFailure),
     UpstreamAnswer(String),
     Identity(String),
@@ -105,6 +113,25 @@ impl Fault {
                 close: false,
             },
             Self::AuditUnavailable(why) => audit_unavailable(why),
+            Self::Live(fault) => live(*fault),
+            Self::LiveGone { resource, name } => Verbal {
+                status: Status::not_found(resource, name),
+                reason: "obligation-failed",
+                detail: "there is no live object to put masked values back from".to_owned(),
+                close: false,
+            },
+            Self::LiveRefused(status) => {
+                let text = format!(
+                    "masked values could not be put back: the API server answers {} to a read of the object; nothing was written",
+                    status.as_u16()
+                );
+                Verbal {
+                    status: Status::of_code(*status, &text),
+                    reason: "upstream-answer",
+                    detail: text,
+                    close: false,
+                }
+            }
             Self::Upstream(failure) => upstream(*failure),
             Self::UpstreamAnswer(why) => Verbal {
                 status: Status::bad_gateway("the API server's answer does not fit the request"),
@@ -277,6 +304,40 @@ fn body(fault: BodyFault) -> Verbal {
             detail: "as many request bodies of this user are held as may be".to_owned(),
             close: true,
         },
+    }
+}
+
+/// Nothing was written yet, whatever went wrong.
+fn live(fault: LiveFault) -> Verbal {
+    let timeout = |what: &str| {
+        let text = format!("{what}; masked values could not be put back, and nothing was written");
+        Verbal {
+            status: Status::timeout(&text),
+            reason: "upstream-unavailable",
+            detail: text,
+            close: false,
+        }
+    };
+    match fault {
+        LiveFault::NotReached => unavailable(
+            "upstream-unavailable",
+            "the API server cannot be reached; nothing was carried out",
+        ),
+        LiveFault::TooSlow => timeout("the API server did not show the live object in time"),
+        LiveFault::Broken => timeout("the API server broke off while it showed the live object"),
+        LiveFault::TooLarge => {
+            let text = "the live object is larger than the gateway puts masked values back from";
+            Verbal {
+                status: Status::too_large(text),
+                reason: "too-large",
+                detail: text.to_owned(),
+                close: false,
+            }
+        }
+        LiveFault::NoRoom => unavailable(
+            "overloaded",
+            "the gateway holds as many bodies as it may; try again",
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::exchange::{Closing, Exchange, UpstreamFailure};
 use crate::identities::{StaticIdentities, authenticator};
-use crate::input::{BodyFault, Input, Now, Protocol, RequestHead};
+use crate::input::{BodyFault, Input, LiveFault, Now, Protocol, RequestHead};
 use crate::output::{Ask, Carriage, EndCause, LongRunning, Output, UpstreamRequest};
 use crate::snapshot::{ClusterSnapshot, Snapshot, still_allowed};
 
@@ -145,6 +145,7 @@ fn walk(exchange: &mut Exchange, head: RequestHead, body: &[u8]) -> Output {
             Output::Ask(Ask::Keys { .. }) => Input::Keys(snapshot(1)),
             Output::Ask(Ask::TokenReview { .. }) => Input::Reviewed(Err("no".to_owned())),
             Output::Ask(Ask::Scope { .. }) => Input::Scope(snapshot(1)),
+            Output::Ask(Ask::Live { .. }) => Input::Live(Err(LiveFault::Broken)),
             Output::Ask(Ask::Body { .. }) => Input::Body(Ok(Bytes::copy_from_slice(body))),
             Output::Record { .. } => Input::Recorded(Ok(())),
             Output::Forward(_) | Output::Refuse(_) => return output,

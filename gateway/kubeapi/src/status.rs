@@ -17,6 +17,8 @@ pub enum StatusReason {
     Unauthorized,
     /// 403: policy.
     Forbidden,
+    /// 404.
+    NotFound,
     /// 405.
     MethodNotAllowed,
     /// 406.
@@ -51,6 +53,7 @@ impl StatusReason {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Conflict => StatusCode::CONFLICT,
@@ -73,6 +76,7 @@ impl StatusReason {
             Self::BadRequest => "BadRequest",
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::NotAcceptable => "NotAcceptable",
             Self::Conflict => "Conflict",
@@ -146,11 +150,21 @@ impl Status {
             format!(" {name:?}")
         };
         let message = format!("{resource}{quoted} is forbidden: {why}");
-        let mut status = Self::new(StatusReason::Forbidden, &message);
-        status.details.name = printable(name);
-        status.details.group.clone_from(&resource.group);
-        status.details.kind.clone_from(&resource.resource);
-        status
+        Self::new(StatusReason::Forbidden, &message).about(resource, name)
+    }
+
+    /// 404, worded as the API server words it: ``pods.apps "p" not found``.
+    #[must_use]
+    pub fn not_found(resource: &ResourceId, name: &str) -> Self {
+        let message = format!("{resource} {name:?} not found");
+        Self::new(StatusReason::NotFound, &message).about(resource, name)
+    }
+
+    fn about(mut self, resource: &ResourceId, name: &str) -> Self {
+        self.details.name = printable(name);
+        self.details.group.clone_from(&resource.group);
+        self.details.kind.clone_from(&resource.resource);
+        self
     }
 
     /// 403 on a non-resource path.

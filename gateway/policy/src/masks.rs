@@ -10,6 +10,7 @@
 
 mod builtin;
 mod keys;
+mod marks;
 mod paths;
 mod plan;
 mod printed;
@@ -82,6 +83,14 @@ impl Masking {
     #[must_use]
     pub fn write_back(&self) -> WriteBack {
         self.plan.write_back()
+    }
+
+    /// Whether a marker stands in the place of every masked value, so that none comes back in a write
+    /// without one. False where a mask leaves digits, a zero, an empty list or nothing at all, and
+    /// where nobody knows what stands at its paths.
+    #[must_use]
+    pub fn marks_everything(&self) -> bool {
+        self.plan.marks_everything()
     }
 
     /// Where values are masked, derived places included. Detectors count where they are bound to a

@@ -12,6 +12,7 @@ mod methods;
 mod paths;
 mod upgrades;
 mod verbs;
+mod write_back;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use gateway_tests::repository;
 
 /// Runs an installer of `tests/clients`, which prints where the program is. It fails where the
 /// client cannot be had: these tests never skip.
-fn installed(installer: &str) -> PathBuf {
+pub(crate) fn installed(installer: &str) -> PathBuf {
     let output = Command::new(repository().join("tests/clients").join(installer))
         .stderr(Stdio::inherit())
         .output()

@@ -8,6 +8,7 @@ use gateway_masking::{CompileFault, Detector, Encoding, FieldPath, GuardRule, Ma
 use gateway_masking::{MaskRule, MaskSpec, Mount, Step, Strategy};
 
 use super::EMBEDDED_DEPTH_MAX;
+use super::marks;
 use super::paths::{self, Within};
 use super::shapes::{Reach, Shape, kind_at, kind_of};
 use super::table::{PreparedMask, PreparedPart, template_of};
@@ -77,10 +78,10 @@ const LIST_KEYS: &[&str] = &[
 ];
 
 /// Paths that derived rules need; none is left out (`the_fixed_paths_are_paths`).
-struct Fixed {
+pub(super) struct Fixed {
     /// Where `kubectl apply` keeps the whole object (K-4.2).
-    last_applied: Option<FieldPath>,
-    managed_fields: Option<FieldPath>,
+    pub(super) last_applied: Option<FieldPath>,
+    pub(super) managed_fields: Option<FieldPath>,
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| Fixed {
@@ -174,6 +175,7 @@ pub(crate) struct MaskPlan {
     masks: BTreeMap<String, WriteBack>,
     paths: Vec<FieldPath>,
     described: Vec<String>,
+    marks_everything: bool,
     programs: Box<[Compiled; MOUNT_SETS]>,
     stream: OnceLock<StreamMasking>,
 }
@@ -225,6 +227,7 @@ impl MaskPlan {
         paths.sort();
         paths.dedup();
         Self {
+            marks_everything: marks::mark_everything(&rules, class.shape(), &FIXED),
             rules,
             guards,
             masks,
@@ -282,6 +285,10 @@ impl MaskPlan {
 
     pub(super) fn write_back(&self) -> WriteBack {
         self.masks.values().min().copied().unwrap_or_default()
+    }
+
+    pub(super) const fn marks_everything(&self) -> bool {
+        self.marks_everything
     }
 
     pub(super) fn paths(&self) -> &[FieldPath] {

@@ -45,7 +45,7 @@ struct Held {
 
 /// A body with its room, which is given back with the last reference to the bytes.
 #[derive(Debug)]
-struct Roomed {
+pub(super) struct Roomed {
     bytes: Vec<u8>,
     held: Held,
 }
@@ -114,10 +114,7 @@ pub(super) async fn read_body(
     budget: &Arc<BodyBudget>,
 ) -> Result<Bytes, BodyFault> {
     let reading = async {
-        let mut body = Roomed {
-            bytes: Vec::new(),
-            held: budget.hold(user),
-        };
+        let mut body = Roomed::new(budget, user);
         body.grow(announced(session).map_or(STEP_BYTES, |length| length.min(STEP_BYTES)))
             .await?;
         if expects_continue(session) {
@@ -150,6 +147,17 @@ pub(super) async fn read_body(
 }
 
 impl Roomed {
+    pub(super) fn new(budget: &Arc<BodyBudget>, user: &str) -> Self {
+        Self {
+            bytes: Vec::new(),
+            held: budget.hold(user),
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Takes room first, so that memory never runs ahead of it.
     async fn grow(&mut self, bytes: usize) -> Result<(), BodyFault> {
         self.held.grow(bytes).await?;
@@ -157,7 +165,7 @@ impl Roomed {
         Ok(())
     }
 
-    async fn extend(&mut self, chunk: &[u8]) -> Result<(), BodyFault> {
+    pub(super) async fn extend(&mut self, chunk: &[u8]) -> Result<(), BodyFault> {
         let missing = (self.bytes.len() + chunk.len()).saturating_sub(self.held.bytes);
         if missing > 0 {
             self.grow(missing.next_multiple_of(STEP_BYTES)).await?;
@@ -188,10 +196,7 @@ mod tests {
     use super::*;
 
     async fn body(budget: &Arc<BodyBudget>, user: &str, bytes: usize) -> Result<Bytes, BodyFault> {
-        let mut body = Roomed {
-            bytes: Vec::new(),
-            held: budget.hold(user),
-        };
+        let mut body = Roomed::new(budget, user);
         for _ in 0..bytes / 1024 {
             body.extend(&[b'x'; 1024]).await?;
         }

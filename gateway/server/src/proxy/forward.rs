@@ -143,13 +143,13 @@ async fn fail(
 }
 
 /// A request that was answered.
-struct Delivered {
-    client: HttpSession,
-    head: ResponseHeader,
-    written: Written,
+pub(super) struct Delivered {
+    pub(super) client: HttpSession,
+    pub(super) head: ResponseHeader,
+    pub(super) written: Written,
 }
 
-async fn deliver(
+pub(super) async fn deliver(
     id: &str,
     request: &UpstreamRequest,
     upstream: &UpstreamCluster,
@@ -188,7 +188,7 @@ async fn deliver(
 
 /// How much of the request upstream took before it answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Written {
+pub(super) enum Written {
     Whole,
     /// Upstream answered and closed its side first: nothing more may be sent on this connection.
     Part,
@@ -327,7 +327,7 @@ async fn review(
     Ok(true)
 }
 
-async fn release(mut client: HttpSession, peer: &HttpPeer, connector: &Connector) {
+pub(super) async fn release(mut client: HttpSession, peer: &HttpPeer, connector: &Connector) {
     if let HttpSession::H1(h1) = &mut client {
         h1.respect_keepalive();
     }

@@ -21,6 +21,7 @@ use super::body::read_body;
 use super::failure::Failure;
 use super::forward;
 use super::live::{Listed, Live};
+use super::stored;
 use super::tls::PeerTls;
 use crate::state::{State, Walk};
 use crate::telemetry::{self, Phase};
@@ -53,12 +54,21 @@ pub(crate) struct Context {
     state: Arc<State>,
 }
 
+/// For whom something is found out.
+struct Asker {
+    id: String,
+    user: String,
+}
+
 impl Context {
     /// Whose body is read; a body is asked for only after its sender was proven.
-    fn username(&self) -> String {
-        let exchange = self.exchange.as_ref();
-        let user = exchange.and_then(|exchange| exchange.summary().username);
-        user.unwrap_or_default().to_owned()
+    fn asker(&self) -> Asker {
+        let summary = self.exchange.as_ref().map(Exchange::summary);
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        Asker {
+            id: text(summary.map(|summary| summary.id)),
+            user: text(summary.and_then(|summary| summary.username)),
+        }
     }
 }
 
@@ -114,9 +124,9 @@ impl ProxyHttp for Gateway {
         loop {
             let input = match output {
                 Output::Ask(ask) => {
-                    let user = ctx.username();
+                    let asker = ctx.asker();
                     // On the heap: what is rare must not make the state of every request large.
-                    Box::pin(self.find_out(session, &user, ask)).await
+                    Box::pin(self.find_out(session, &asker, ask)).await
                 }
                 Output::Record { event, durable } => {
                     Input::Recorded(self.state.record(&event, durable).await)
@@ -339,13 +349,17 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
-    async fn find_out(&self, session: &mut Session, user: &str, ask: Ask) -> Input {
+    async fn find_out(&self, session: &mut Session, asker: &Asker, ask: Ask) -> Input {
+        let Asker { id, user } = asker;
         match ask {
             Ask::Keys { issuer } => Input::Keys(self.state.fetch_keys(&issuer).await),
             Ask::TokenReview { issuer, body } => {
                 Input::Reviewed(self.state.review_token(&issuer, body).await)
             }
             Ask::Scope { cluster } => Input::Scope(self.state.resolve_scope(&cluster).await),
+            Ask::Live { request, bytes_max } => {
+                Input::Live(stored::read(id, user, &request, bytes_max, &self.state).await)
+            }
             Ask::Body { bytes_max } => {
                 Input::Body(read_body(session, bytes_max, user, &self.state.body_budget).await)
             }

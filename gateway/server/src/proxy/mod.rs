@@ -10,6 +10,7 @@ mod kill;
 mod listener;
 mod live;
 mod peer;
+mod stored;
 mod tls;
 
 use std::time::Duration;
