@@ -167,7 +167,11 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
         Tested(&["attacks::masking::nothing_asks_about_a_masked_value_or_moves_it"]),
     ),
     (26, "selectableFields as an oracle", Pending(MASKING)),
-    (27, "apply and immutable guesses", Pending(MASKING)),
+    (
+        27,
+        "apply and immutable guesses",
+        Tested(&["attacks::write_back::no_guess_by_writing_is_answered"]),
+    ),
     (
         28,
         "duplicate keys",
@@ -194,10 +198,12 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (
         32,
         "placeholder write-back",
-        Partly(
-            &["attacks::masking::nothing_asks_about_a_masked_value_or_moves_it"],
-            MASKING,
-        ),
+        Tested(&[
+            "attacks::masking::nothing_asks_about_a_masked_value_or_moves_it",
+            "attacks::write_back::a_value_is_put_back_at_its_own_place_alone",
+            "attacks::write_back::a_mask_that_refuses_has_no_marker_written_and_lets_the_rest_pass",
+            "attacks::write_back::kubectl_changes_what_its_user_changed_and_nothing_else",
+        ]),
     ),
     (33, "$patch: replace, JSON-patch move", Pending(BODY_RULES)),
     (

@@ -42,7 +42,7 @@ pub const MASKS: &str = "countersign/masks";
 pub const ENDED_BY: &str = "countersign/ended-by";
 
 /// Every annotation, in the order of a line.
-pub const ALL: [&str; 19] = [
+pub const ALL: [&str; 20] = [
     ACTING_FOR,
     BUNDLE,
     CLUSTER,
@@ -54,6 +54,7 @@ pub const ALL: [&str; 19] = [
     ISSUER,
     KIND,
     MASKED,
+    MASKED_PATHS,
     MASKED_URI,
     MASKS,
     PRIOR_ACTORS,

@@ -18,6 +18,7 @@ mod identities;
 mod input;
 mod known;
 mod live;
+mod mask_refusal;
 mod masked;
 mod output;
 mod record;

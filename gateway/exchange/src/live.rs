@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::admit::{self, Judging};
 use crate::input::LiveFault;
-use crate::masked::MaskRefusal;
+use crate::mask_refusal::MaskRefusal;
 use crate::output::{Ask, Carriage, UpstreamRequest};
 use crate::refusal::Fault;
 use crate::writeback::{LIVE_BYTES_MAX, Restoration, Settled, Unsettled};

@@ -11,7 +11,7 @@ use crate::admit::Denial;
 use crate::content::ContentFault;
 use crate::exchange::UpstreamFailure;
 use crate::input::{BodyFault, LiveFault};
-use crate::masked::MaskRefusal;
+use crate::mask_refusal::MaskRefusal;
 
 /// On every answer: the id under which the decision stands in the audit log.
 pub(crate) const DECISION_ID: HeaderName = HeaderName::from_static("countersign-decision-id");

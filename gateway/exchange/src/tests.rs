@@ -42,13 +42,20 @@ allow "support" { why "reads"; who { user "demo:support" }; can read; on "pods";
 allow "act-as" { why "support acts as others"; who { user "demo:support" }; can impersonate; on "users" "groups"; in "@cluster" }
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
 allow "read-masked" { why "masked"; who { user "demo:masked" }; can get patch; on "secrets"; in "shop"; mask "@secret-like" }
+allow "own" { why "masked"; who { user "demo:own" }; can get patch; on "configmaps"; in "shop"; mask "own" }
+allow "blind" { why "masked"; who { user "demo:blind" }; can patch; on "configmaps"; in "shop"; mask "own" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
+"#;
+
+const MASKS: &str = r#"
+mask "own" { for "configmaps" { at "data.*" redact }; write-back restore }
 "#;
 
 fn snapshot(epoch: u64) -> Arc<Snapshot> {
     let files = BTreeMap::from([
         ("bundle.kdl".to_owned(), BUNDLE.as_bytes().to_vec()),
         ("identities.kdl".to_owned(), ISSUER.as_bytes().to_vec()),
+        ("masks.kdl".to_owned(), MASKS.as_bytes().to_vec()),
         ("rules/base.kdl".to_owned(), RULES.as_bytes().to_vec()),
     ]);
     let (bundle, report) = decode(&files);
@@ -139,13 +146,23 @@ fn fresh() -> Exchange {
 
 /// Walks until something goes upstream or is refused; the shell answers yes to everything.
 fn walk(exchange: &mut Exchange, head: RequestHead, body: &[u8]) -> Output {
+    walk_with(exchange, head, body, Err(LiveFault::Broken))
+}
+
+/// The same, with this for the live object.
+fn walk_with(
+    exchange: &mut Exchange,
+    head: RequestHead,
+    body: &[u8],
+    live: Result<(StatusCode, Bytes), LiveFault>,
+) -> Output {
     let mut output = exchange.handle(Input::Head(Box::new(head), None), now());
     loop {
         let input = match output {
             Output::Ask(Ask::Keys { .. }) => Input::Keys(snapshot(1)),
             Output::Ask(Ask::TokenReview { .. }) => Input::Reviewed(Err("no".to_owned())),
             Output::Ask(Ask::Scope { .. }) => Input::Scope(snapshot(1)),
-            Output::Ask(Ask::Live { .. }) => Input::Live(Err(LiveFault::Broken)),
+            Output::Ask(Ask::Live { .. }) => Input::Live(live.clone()),
             Output::Ask(Ask::Body { .. }) => Input::Body(Ok(Bytes::copy_from_slice(body))),
             Output::Record { .. } => Input::Recorded(Ok(())),
             Output::Forward(_) | Output::Refuse(_) => return output,
@@ -490,6 +507,85 @@ fn refuses_what_asks_about_masked_values_or_writes_their_marks_back() {
     );
     let mark = br#"{"stringData":{"pw":"countersign-masked:@secret-like"}}"#;
     patch("application/merge-patch+json", mark, 409, "/stringData/pw");
+}
+
+fn returning(subject: &str) -> RequestHead {
+    let mut request = head("PATCH", "/api/v1/namespaces/shop/configmaps/c", subject);
+    request.has_body = true;
+    with(request, "content-type", "application/merge-patch+json")
+}
+
+const MARKED: &[u8] = br#"{"data":{"k":"countersign-masked:own"}}"#;
+
+#[test]
+fn the_live_object_is_read_as_the_caller_and_its_values_go_back() {
+    let live =
+        r#"{"kind":"ConfigMap","metadata":{"name":"c","resourceVersion":"7"},"data":{"k":"v"}}"#;
+    let mut exchange = fresh();
+    let mut output = exchange.handle(Input::Head(Box::new(returning("own")), None), now());
+    let mut asked = 0;
+    let request = loop {
+        let input = match output {
+            Output::Ask(Ask::Body { .. }) => Input::Body(Ok(Bytes::from_static(MARKED))),
+            Output::Record { .. } => Input::Recorded(Ok(())),
+            Output::Ask(Ask::Live { request, .. }) => {
+                asked += 1;
+                assert_eq!(request.method, Method::GET);
+                assert_eq!(request.target, "/api/v1/namespaces/shop/configmaps/c");
+                assert_eq!(request.headers["impersonate-user"], "demo:own");
+                assert_eq!(request.headers["accept"], "application/json");
+                assert!(!request.headers.contains_key("content-type"));
+                Input::Live(Ok((StatusCode::OK, Bytes::from_static(live.as_bytes()))))
+            }
+            Output::Forward(request) => break request,
+            other => panic!("{other:?}"),
+        };
+        output = exchange.handle(input, now());
+    };
+    assert_eq!(asked, 1);
+    let Carriage::Write(body) = &request.carriage else {
+        panic!("{request:?}")
+    };
+    assert_eq!(
+        body,
+        r#"{"data":{"k":"v"},"metadata":{"resourceVersion":"7"}}"#
+    );
+    let event = exchange.close(Closing::Completed, now().micros).unwrap();
+    assert_eq!(event.annotation("countersign/restored"), Some("1"));
+}
+
+#[test]
+fn nothing_is_written_without_the_live_object() {
+    let check = |live, code: u16, part: &str| {
+        let output = walk_with(&mut fresh(), returning("own"), MARKED, live);
+        let Output::Refuse(refusal) = output else {
+            panic!("{output:?}")
+        };
+        let text = String::from_utf8(refusal.body.to_vec()).unwrap();
+        assert_eq!(refusal.status.as_u16(), code, "{text}");
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    };
+    let answer = |code: u16, body: &'static str| {
+        Ok((
+            StatusCode::from_u16(code).unwrap(),
+            Bytes::from_static(body.as_bytes()),
+        ))
+    };
+    check(Err(LiveFault::NotReached), 503, "nothing was carried out");
+    check(Err(LiveFault::TooSlow), 504, "nothing was written");
+    check(Err(LiveFault::Broken), 504, "nothing was written");
+    check(Err(LiveFault::TooLarge), 413, "larger");
+    check(Err(LiveFault::NoRoom), 503, "try again");
+    check(answer(404, "CANARY"), 404, r#"configmaps \"c\" not found"#);
+    check(answer(403, "CANARY"), 403, "does not let you read it");
+    check(answer(500, "CANARY"), 500, "nothing was written");
+    check(answer(200, "no JSON"), 502, "does not fit");
+    check(answer(200, r#"{"data":{"k":"v"}}"#), 502, "does not fit");
+    let blind = walk(&mut fresh(), returning("blind"), MARKED);
+    let Output::Refuse(refusal) = blind else {
+        panic!("{blind:?}")
+    };
+    assert_eq!(refusal.status.as_u16(), 403);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use gateway_masking::{Kernel, MarkerScan, MaskProgram, Masker, Mount};
 use gateway_policy::masks::Masking;
 use gateway_policy::model::WriteBack;
 
-use crate::masked::MaskRefusal;
+use crate::mask_refusal::MaskRefusal;
 use guess::Lost;
 use restore::{Doubt, Mode, Pair, Restoring};
 

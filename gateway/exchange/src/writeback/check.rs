@@ -2,11 +2,10 @@
 //! every place where a value was put back exactly what its author sent there. Whoever changed what a
 //! mask selects by, or named a value of another object, would read it there in clear text.
 
-use std::collections::HashMap;
-
 use gateway_kubeapi::JsonValue;
 
 use super::embedded;
+use super::restore::by_key;
 
 /// Whether `again`, which is `after` under its masks, shows what `before` showed wherever the two
 /// differ.
@@ -53,11 +52,4 @@ pub(super) fn reads_as_sent(before: &JsonValue, after: &JsonValue, again: &JsonV
         }
         (_, _, _) => false,
     }
-}
-
-fn by_key(members: &[(String, JsonValue)]) -> HashMap<&str, &JsonValue> {
-    members
-        .iter()
-        .map(|(key, value)| (key.as_str(), value))
-        .collect()
 }

@@ -2,9 +2,9 @@
 //! the stored one (K-4.24). Where the outcome alone would tell, and would cost the guesser nothing, the
 //! write is refused whatever the value is.
 
-use std::collections::HashMap;
-
 use gateway_kubeapi::{JsonValue, PatchForm, RequestTarget};
+
+use super::restore::{by_key, descend};
 
 /// What makes the outcome of a write depend on values that are not shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Wager {
             return Some(Lost::Immutable);
         }
         let applier = self.applier.as_deref()?;
-        let managers = super::restore::descend(live, &["metadata", "managedFields"]);
+        let managers = descend(live, &["metadata", "managedFields"]);
         let others: Vec<&JsonValue> = managers
             .and_then(JsonValue::items)
             .unwrap_or_default()
@@ -75,10 +75,7 @@ fn is_owned(sent: &JsonValue, again: &JsonValue, managers: &[&JsonValue]) -> boo
     let (JsonValue::Object(sent), JsonValue::Object(again)) = (sent, again) else {
         return true;
     };
-    let again: HashMap<&str, &JsonValue> = again
-        .iter()
-        .map(|(key, value)| (key.as_str(), value))
-        .collect();
+    let again = by_key(again);
     sent.iter().any(|(key, sent)| {
         let field = format!("f:{key}");
         let below: Vec<&JsonValue> = managers

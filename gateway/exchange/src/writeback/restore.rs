@@ -100,11 +100,45 @@ impl Restoring {
         walked
     }
 
-    fn note(&mut self, place: String, values: u64) {
-        self.count += values;
+    fn note(&mut self, place: String) {
+        self.count += 1;
         if self.places.len() < PLACE_COUNT_MAX {
             self.places.push(place);
         }
+    }
+
+    /// Notes each value that the mask changed.
+    fn note_masked(&mut self, pair: Pair<'_>) {
+        let before = self.count;
+        match (pair.live, pair.masked) {
+            (_, _) if !pair.is_masked() => return,
+            (JsonValue::Object(live), JsonValue::Object(masked)) => {
+                let shown = by_key(masked);
+                for (key, live) in live {
+                    match shown.get(key.as_str()) {
+                        Some(masked) => {
+                            self.within(key, |walk| walk.note_masked(Pair { live, masked }));
+                        }
+                        None => self.note_left_out(),
+                    }
+                }
+            }
+            (JsonValue::Array(live), JsonValue::Array(masked)) if live.len() == masked.len() => {
+                for (index, (live, masked)) in live.iter().zip(masked).enumerate() {
+                    let pair = Pair { live, masked };
+                    self.within(&index.to_string(), |walk| walk.note_masked(pair));
+                }
+            }
+            (_, _) => {}
+        }
+        if self.count == before {
+            self.note(self.place());
+        }
+    }
+
+    /// The name of what is not shown is not told.
+    fn note_left_out(&mut self) {
+        self.note(format!("{} (a field left out there)", self.place()));
     }
 
     /// Puts back what belongs in `body`.
@@ -121,7 +155,7 @@ impl Restoring {
             return Ok(());
         }
         if is_taken_whole(body, mode) && *body == *pair.masked {
-            self.note(self.place(), differing(pair));
+            self.note_masked(pair);
             body.clone_from(pair.live);
             return Ok(());
         }
@@ -152,10 +186,7 @@ impl Restoring {
                 .iter()
                 .any(|(key, value)| key == "$patch" && value.as_str() == Some("replace"));
         let mode = if replaces { Mode::Whole } else { mode };
-        let shown: HashMap<&str, &JsonValue> = masked
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
-            .collect();
+        let shown = by_key(masked);
         let sent: HashMap<String, usize> = body
             .iter()
             .enumerate()
@@ -170,7 +201,7 @@ impl Restoring {
                 }
                 // It was never shown, so leaving it out does not mean that it goes.
                 (None, None) if mode == Mode::Whole => {
-                    self.note(format!("{} (a field left out there)", self.place()), 1);
+                    self.note_left_out();
                     body.push((key.clone(), live.clone()));
                 }
                 (Some(_) | None, None) | (None, Some(_)) => {}
@@ -278,33 +309,11 @@ pub(super) fn is_marked(value: &JsonValue) -> bool {
     !MarkerScan::of(value.to_json().as_bytes()).is_clean()
 }
 
-/// How many values a mask changed.
-fn differing(pair: Pair<'_>) -> u64 {
-    if !pair.is_masked() {
-        return 0;
-    }
-    let inner = match (pair.live, pair.masked) {
-        (JsonValue::Object(live), JsonValue::Object(masked)) => {
-            let shown: HashMap<&str, &JsonValue> = masked
-                .iter()
-                .map(|(key, value)| (key.as_str(), value))
-                .collect();
-            live.iter()
-                .map(|(key, live)| match shown.get(key.as_str()) {
-                    Some(masked) => differing(Pair { live, masked }),
-                    None => 1,
-                })
-                .sum()
-        }
-        (JsonValue::Array(live), JsonValue::Array(masked)) if live.len() == masked.len() => live
-            .iter()
-            .zip(masked)
-            .map(|(live, masked)| differing(Pair { live, masked }))
-            .sum(),
-        (_, _) => 1,
-    };
-    // Only the order differs; no masker does that.
-    inner.max(1)
+pub(super) fn by_key(members: &[(String, JsonValue)]) -> HashMap<&str, &JsonValue> {
+    members
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect()
 }
 
 /// The value at these members.

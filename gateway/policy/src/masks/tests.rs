@@ -487,3 +487,26 @@ fn documents_may_be_three_deep() {
     let fault = nested(EMBEDDED_DEPTH_MAX + 1).expect_err("too deep");
     assert!(fault.contains("more than 3 deep"), "{fault}");
 }
+
+#[test]
+fn knows_where_a_mask_leaves_something_else_than_a_marker() {
+    for (masks, about, expected) in [
+        (&["hashed"][..], "secrets", false),
+        (&["env"], "pods", false),
+        (&["wide"], "secrets", true),
+        (&["wide"], "things.example.com", false),
+        (&["hosts"], "pods", false),
+        (&["mail"], "pods", true),
+    ] {
+        let masking = masking(masks, about).expect("it is masked");
+        assert_eq!(masking.marks_everything(), expected, "{masks:?} {about}");
+    }
+    let resource = resource("secrets");
+    let set = set();
+    let own = set
+        .mask_table()
+        .set_of(crate::model::SECRET_LIKE)
+        .expect("built in");
+    let masking = set.masking(own, &resource).expect("it is masked");
+    assert!(masking.marks_everything(), "Secrets need no live object");
+}
