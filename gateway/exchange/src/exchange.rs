@@ -527,21 +527,14 @@ impl Exchange {
         let mask = attributes
             .first()
             .and_then(|main| AnswerMask::of(judging, admission.obligations.masks, main));
-        if let Some(mask) = &mask {
-            let checked = mask.check(&parsed.target, &carriage, subject.patch);
-            checked.map_err(Fault::Mask)?;
+        let restoration = match &mask {
+            Some(mask) => mask.check(&parsed.target, &carriage, subject.patch),
+            None => Ok(None),
         }
-        let restoration = mask
+        .map_err(Fault::Mask)?;
+        let accept = mask
             .as_ref()
-            .map_or(Ok(None), |mask| {
-                mask.write_back(&parsed.target, &carriage, subject.patch)
-            })
-            .map_err(Fault::Mask)?;
-        let accept = match &mask {
-            None => AcceptPlan::Forward,
-            Some(mask) if mask.tables_are_safe() => AcceptPlan::RewriteToJson,
-            Some(_) => AcceptPlan::RewriteToObjects,
-        };
+            .map_or(AcceptPlan::Forward, AnswerMask::accept);
         let mut long = long_running(&parsed, &known, &attributes, &admission, now);
         if let (Some(long), Some(mask)) = (&mut long, &mask) {
             long.masks = mask.describe();
@@ -571,11 +564,12 @@ impl Exchange {
             mask,
             body: BodyPlan::Pass,
         };
-        self.state = State::Recording(Box::new(Admitted {
+        let admitted = Admitted {
             request,
             relaying,
             awaited,
-        }));
+        };
+        self.state = State::Recording(Box::new(admitted));
         Ok(Output::Record {
             event: self.record.event(Stage::RequestReceived, now),
             durable,

@@ -127,7 +127,12 @@ impl Awaited {
                 let why = "the API server does not let you read it".to_owned();
                 Err(Fault::Mask(MaskRefusal::Unreadable { why }))
             }
-            status => Err(Fault::LiveRefused(status)),
+            status if status.is_client_error() || status.is_server_error() => {
+                Err(Fault::LiveRefused(status))
+            }
+            status => Err(Fault::UpstreamAnswer(format!(
+                "the API server answered {status} to a read of the live object"
+            ))),
         }
     }
 }

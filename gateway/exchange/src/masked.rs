@@ -6,7 +6,9 @@
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use gateway_kubeapi::{Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Verb};
+use gateway_kubeapi::{
+    AcceptPlan, Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Verb,
+};
 use gateway_masking::{Kernel, LogMasker, Masker, Mount};
 use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -67,28 +69,6 @@ impl AnswerMask {
         })
     }
 
-    /// What the body needs before it may go on.
-    pub(crate) fn write_back(
-        &self,
-        target: &RequestTarget,
-        carriage: &Carriage,
-        patch: Option<PatchForm>,
-    ) -> Result<Option<Restoration>, MaskRefusal> {
-        match carriage {
-            Carriage::Write(body) | Carriage::Review(body) => {
-                let written = Written {
-                    verb: target.policy_verb(),
-                    patch,
-                    is_dry: target.dry_run(),
-                    wager: Wager::of(target, patch),
-                    body,
-                };
-                writeback::plan(&self.masking, &written)
-            }
-            Carriage::Read | Carriage::Upgrade | Carriage::Tunnel => Ok(None),
-        }
-    }
-
     fn masks(&self) -> Vec<&str> {
         self.masking.masks().map(|(name, _)| name).collect()
     }
@@ -103,22 +83,28 @@ impl AnswerMask {
         self.masking.describe()
     }
 
-    /// Whether Tables of this kind may be asked for (K-4.9).
-    pub(crate) fn tables_are_safe(&self) -> bool {
-        self.masking.cells_are_safe()
+    /// In what form the answer is asked for: Tables of this kind only where their cells are safe
+    /// (K-4.9).
+    pub(crate) fn accept(&self) -> AcceptPlan {
+        if self.masking.cells_are_safe() {
+            AcceptPlan::RewriteToJson
+        } else {
+            AcceptPlan::RewriteToObjects
+        }
     }
 
     fn quoted(&self) -> String {
         format!("`{}`", self.masks().join("`, `"))
     }
 
-    /// Refuses what could bring a masked value out by another way than the answer's body.
+    /// Refuses what could bring a masked value out by another way than the answer's body, and says
+    /// what the request's body needs before it may go on.
     pub(crate) fn check(
         &self,
         target: &RequestTarget,
         carriage: &Carriage,
         patch: Option<PatchForm>,
-    ) -> Result<(), MaskRefusal> {
+    ) -> Result<Option<Restoration>, MaskRefusal> {
         let impossible = |what| MaskRefusal::Impossible {
             masks: self.quoted(),
             what,
@@ -131,7 +117,7 @@ impl AnswerMask {
         };
         if self.is_text {
             return match self.masking.stream() {
-                StreamMasking::Detect(_) => Ok(()),
+                StreamMasking::Detect(_) => Ok(None),
                 StreamMasking::Impossible => Err(impossible("text")),
             };
         }
@@ -139,7 +125,17 @@ impl AnswerMask {
         if let (Some(body), Some(PatchForm::Json)) = (body, patch) {
             self.check_operations(body)?;
         }
-        Ok(())
+        let Some(body) = body else {
+            return Ok(None);
+        };
+        let written = Written {
+            verb: target.policy_verb(),
+            patch,
+            is_dry: target.dry_run(),
+            wager: Wager::of(target, patch),
+            body,
+        };
+        writeback::plan(&self.masking, &written)
     }
 
     fn check_selectors(&self, target: &RequestTarget) -> Result<(), MaskRefusal> {

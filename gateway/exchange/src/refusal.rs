@@ -114,24 +114,8 @@ impl Fault {
             },
             Self::AuditUnavailable(why) => audit_unavailable(why),
             Self::Live(fault) => live(*fault),
-            Self::LiveGone { resource, name } => Verbal {
-                status: Status::not_found(resource, name),
-                reason: "obligation-failed",
-                detail: "there is no live object to put masked values back from".to_owned(),
-                close: false,
-            },
-            Self::LiveRefused(status) => {
-                let text = format!(
-                    "masked values could not be put back: the API server answers {} to a read of the object; nothing was written",
-                    status.as_u16()
-                );
-                Verbal {
-                    status: Status::of_code(*status, &text),
-                    reason: "upstream-answer",
-                    detail: text,
-                    close: false,
-                }
-            }
+            Self::LiveGone { resource, name } => live_gone(resource, name),
+            Self::LiveRefused(status) => live_refused(*status),
             Self::Upstream(failure) => upstream(*failure),
             Self::UpstreamAnswer(why) => Verbal {
                 status: Status::bad_gateway("the API server's answer does not fit the request"),
@@ -338,6 +322,28 @@ fn live(fault: LiveFault) -> Verbal {
             "overloaded",
             "the gateway holds as many bodies as it may; try again",
         ),
+    }
+}
+
+fn live_gone(resource: &ResourceId, name: &str) -> Verbal {
+    Verbal {
+        status: Status::not_found(resource, name),
+        reason: "obligation-failed",
+        detail: "there is no live object to put masked values back from".to_owned(),
+        close: false,
+    }
+}
+
+fn live_refused(status: StatusCode) -> Verbal {
+    let text = format!(
+        "the API server answers {} to a read of the live object; nothing was written",
+        status.as_u16()
+    );
+    Verbal {
+        status: Status::of_code(status, &text),
+        reason: "upstream-answer",
+        detail: text,
+        close: false,
     }
 }
 

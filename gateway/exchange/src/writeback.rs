@@ -120,7 +120,8 @@ pub(crate) fn plan(
             };
         }
         let may_lose = !masking.marks_everything() && (sets || written.patch.is_none());
-        if !may_lose && !(sets && written.wager.tells()) {
+        let tells = sets && written.wager.tells();
+        if !(may_lose || tells) {
             return Ok(None);
         }
     }

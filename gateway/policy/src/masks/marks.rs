@@ -49,7 +49,8 @@ fn is_text(path: &FieldPath, shape: Option<&'static Shape>) -> bool {
     }
     let reached = shape.map(|shape| shape.reach(path));
     match reached {
-        Some(Reach::At(Shape::Text | Shape::Bytes)) => true,
+        // Where no field can be, no value is.
+        Some(Reach::At(Shape::Text | Shape::Bytes) | Reach::Nowhere(_)) => true,
         Some(
             Reach::At(
                 Shape::Number
@@ -59,8 +60,7 @@ fn is_text(path: &FieldPath, shape: Option<&'static Shape>) -> bool {
                 | Shape::Object(_)
                 | Shape::Anything,
             )
-            | Reach::Open
-            | Reach::Nowhere(_),
+            | Reach::Open,
         )
         | None => false,
     }
