@@ -4,6 +4,7 @@
 mod bodies;
 mod bystanders;
 mod heads;
+mod live;
 mod masks;
 mod retries;
 mod sessions;
