@@ -201,6 +201,8 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
         Tested(&[
             "attacks::masking::nothing_asks_about_a_masked_value_or_moves_it",
             "attacks::write_back::a_value_is_put_back_at_its_own_place_alone",
+            "attacks::write_back::a_value_is_put_back_into_its_own_object_alone",
+            "attacks::write_back::every_form_of_a_write_puts_the_value_back",
             "attacks::write_back::a_mask_that_refuses_has_no_marker_written_and_lets_the_rest_pass",
             "attacks::write_back::kubectl_changes_what_its_user_changed_and_nothing_else",
         ]),

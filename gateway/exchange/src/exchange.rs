@@ -506,12 +506,7 @@ impl Exchange {
         let facts = RequestFacts {
             target: &parsed.target,
             scope: subject.scope,
-            connection: match carriage {
-                Carriage::Upgrade => Connection::Upgrade,
-                Carriage::Read | Carriage::Write(_) | Carriage::Review(_) | Carriage::Tunnel => {
-                    Connection::Plain
-                }
-            },
+            connection: carriage.connection(),
             body: subject.body,
             patch: subject.patch,
             source: self.record.source.first().copied(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gateway_audit::Event;
-use gateway_kubeapi::{Attributes, Caller};
+use gateway_kubeapi::{Attributes, Caller, Connection};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 
@@ -109,6 +109,15 @@ pub enum Carriage {
     Upgrade,
     /// A proxied request: the body streams through unjudged.
     Tunnel,
+}
+
+impl Carriage {
+    pub(crate) const fn connection(&self) -> Connection {
+        match self {
+            Self::Upgrade => Connection::Upgrade,
+            Self::Read | Self::Write(_) | Self::Review(_) | Self::Tunnel => Connection::Plain,
+        }
+    }
 }
 
 /// An exchange that outlives a usual request and is therefore judged again.

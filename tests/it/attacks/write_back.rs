@@ -175,76 +175,9 @@ fn kubectls(desk: &Desk) -> [(&'static str, Kubectl); 2] {
 fn kubectl_changes_what_its_user_changed_and_nothing_else() {
     let desk = Desk::new("restore");
     for (which, kubectl) in kubectls(&desk) {
-        let editing = kubectl
-            .clone()
-            .with_environment("KUBE_EDITOR", "sed -i s/red/blue/");
-        desk.seed("db");
-        let before = desk.content("db");
-        editing.ok(&["edit", "secret", "db"]);
-        let mut expected = before.clone();
-        expected["metadata"]["labels"]["team"] = "blue".into();
-        let after = without_note(&before, desk.content("db"));
-        assert_eq!(after, expected, "{which} edit");
-
-        desk.seed("db");
-        let before = desk.content("db");
-        let shown = kubectl.ok(&["get", "secret", "db", "-o", "yaml"]);
-        let changed = shown.replace("team: red", "team: green");
-        let replaced = kubectl.run_with_input(&["replace", "-f", "-"], &changed);
-        assert_eq!(replaced.code, 0, "{which} replace: {}", replaced.stderr);
-        let mut expected = before.clone();
-        expected["metadata"]["labels"]["team"] = "green".into();
-        let after = without_note(&before, desk.content("db"));
-        assert_eq!(after, expected, "{which} replace");
-
-        desk.seed("db");
-        let before = desk.content("db");
-        let mut manifest = kubectl.json(&["get", "secret", "db"]);
-        let metadata = manifest["metadata"].as_object_mut().unwrap();
-        metadata.retain(|key, _| matches!(key.as_str(), "name" | "labels"));
-        manifest["data"]["more"] = STANDARD.encode("own").into();
-        for arguments in [
-            &["apply", "-f", "-"][..],
-            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
-        ] {
-            let applied = kubectl.run_with_input(arguments, &manifest.to_string());
-            assert_eq!(applied.code, 0, "{which} {arguments:?}: {}", applied.stderr);
-            let after = desk.content("db");
-            assert_eq!(
-                after["data"]["password"],
-                desk.value(),
-                "{which} {arguments:?}"
-            );
-            assert_eq!(after["data"]["user"], before["data"]["user"], "{which}");
-            assert_eq!(after["data"]["more"], manifest["data"]["more"], "{which}");
-            assert_eq!(
-                noted(&after)["data"],
-                after["data"],
-                "{which} {arguments:?}"
-            );
-        }
-        desk.admin().ok(&["delete", "secret", "db"]);
-        desk.seed("db");
-        let before = desk.content("db");
-        let patch =
-            json!({"metadata": {"labels": {"team": "red"}}, "data": {"password": marker()}});
-        let operations = json!([{"op": "replace", "path": "/data/password", "value": marker()}]);
-        for (kind, patch) in [
-            ("strategic", &patch),
-            ("merge", &patch),
-            ("json", &operations),
-        ] {
-            kubectl.ok(&[
-                "patch",
-                "secret",
-                "db",
-                "--type",
-                kind,
-                "-p",
-                &patch.to_string(),
-            ]);
-            assert_eq!(desk.content("db"), before, "{which} patch {kind}");
-        }
+        edits_and_replaces(&desk, which, &kubectl);
+        applies(&desk, which, &kubectl);
+        patches(&desk, which, &kubectl);
     }
     let log = std::fs::read_to_string(desk.gateway.directory().join("audit.jsonl")).unwrap();
     assert!(
@@ -252,6 +185,83 @@ fn kubectl_changes_what_its_user_changed_and_nothing_else() {
         "the count is audited"
     );
     assert!(!log.contains(&desk.password) && !log.contains(&desk.value()));
+}
+
+fn edits_and_replaces(desk: &Desk, which: &str, kubectl: &Kubectl) {
+    let editing = kubectl
+        .clone()
+        .with_environment("KUBE_EDITOR", "sed -i s/red/blue/");
+    desk.seed("db");
+    let before = desk.content("db");
+    editing.ok(&["edit", "secret", "db"]);
+    let mut expected = before.clone();
+    expected["metadata"]["labels"]["team"] = "blue".into();
+    let after = without_note(&before, desk.content("db"));
+    assert_eq!(after, expected, "{which} edit");
+
+    desk.seed("db");
+    let before = desk.content("db");
+    let shown = kubectl.ok(&["get", "secret", "db", "-o", "yaml"]);
+    let changed = shown.replace("team: red", "team: green");
+    let replaced = kubectl.run_with_input(&["replace", "-f", "-"], &changed);
+    assert_eq!(replaced.code, 0, "{which} replace: {}", replaced.stderr);
+    let mut expected = before.clone();
+    expected["metadata"]["labels"]["team"] = "green".into();
+    let after = without_note(&before, desk.content("db"));
+    assert_eq!(after, expected, "{which} replace");
+}
+
+fn applies(desk: &Desk, which: &str, kubectl: &Kubectl) {
+    desk.seed("db");
+    let before = desk.content("db");
+    let mut manifest = kubectl.json(&["get", "secret", "db"]);
+    let metadata = manifest["metadata"].as_object_mut().unwrap();
+    metadata.retain(|key, _| matches!(key.as_str(), "name" | "labels"));
+    manifest["data"]["more"] = STANDARD.encode("own").into();
+    for arguments in [
+        &["apply", "-f", "-"][..],
+        &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+    ] {
+        let applied = kubectl.run_with_input(arguments, &manifest.to_string());
+        assert_eq!(applied.code, 0, "{which} {arguments:?}: {}", applied.stderr);
+        let after = desk.content("db");
+        assert_eq!(
+            after["data"]["password"],
+            desk.value(),
+            "{which} {arguments:?}"
+        );
+        assert_eq!(after["data"]["user"], before["data"]["user"], "{which}");
+        assert_eq!(after["data"]["more"], manifest["data"]["more"], "{which}");
+        assert_eq!(
+            noted(&after)["data"],
+            after["data"],
+            "{which} {arguments:?}"
+        );
+    }
+}
+
+fn patches(desk: &Desk, which: &str, kubectl: &Kubectl) {
+    desk.admin().ok(&["delete", "secret", "db"]);
+    desk.seed("db");
+    let before = desk.content("db");
+    let patch = json!({"metadata": {"labels": {"team": "red"}}, "data": {"password": marker()}});
+    let operations = json!([{"op": "replace", "path": "/data/password", "value": marker()}]);
+    for (kind, patch) in [
+        ("strategic", &patch),
+        ("merge", &patch),
+        ("json", &operations),
+    ] {
+        kubectl.ok(&[
+            "patch",
+            "secret",
+            "db",
+            "--type",
+            kind,
+            "-p",
+            &patch.to_string(),
+        ]);
+        assert_eq!(desk.content("db"), before, "{which} patch {kind}");
+    }
 }
 
 #[test]
@@ -304,9 +314,7 @@ fn a_mask_that_refuses_has_no_marker_written_and_lets_the_rest_pass() {
 #[test]
 fn a_value_is_put_back_at_its_own_place_alone() {
     let desk = Desk::new("restore");
-    desk.seed("other");
     let before = desk.content("db");
-    let shown = desk.shown("db");
     let longer = STANDARD.encode("x countersign-masked:values");
     let annotated =
         |inner: Value| json!({"metadata": {"annotations": {ANNOTATION: inner.to_string()}}});
@@ -360,7 +368,15 @@ fn a_value_is_put_back_at_its_own_place_alone() {
         let answer = desk.send("PATCH", "/db", JSON_PATCH, &operations);
         assert_eq!(answer.status, 409, "{operations}: {}", answer.text());
     }
-    // Another object, a new one, one that is not there, and a dry run.
+    assert_eq!(desk.content("db"), before, "nothing was changed");
+}
+
+/// Another object, a new one, one that is not there, a dry run, an older body, a blind author.
+#[test]
+fn a_value_is_put_back_into_its_own_object_alone() {
+    let desk = Desk::new("restore");
+    let before = desk.content("db");
+    let shown = desk.shown("db");
     let mut copy = shown.clone();
     copy["metadata"] = json!({"name": "copy"});
     let answer = desk.send("POST", "", JSON, &copy);
@@ -395,7 +411,13 @@ fn a_value_is_put_back_at_its_own_place_alone() {
         "{}",
         answer.text()
     );
-    // And every form puts it back, on the object as it is now.
+}
+
+#[test]
+fn every_form_of_a_write_puts_the_value_back() {
+    let desk = Desk::new("restore");
+    let before = desk.content("db");
+    let patch = json!({"data": {"password": marker()}});
     for (method, rest, media, body) in [
         ("PUT", "/db", JSON, desk.shown("db")),
         ("PATCH", "/db", MERGE, patch.clone()),
@@ -506,6 +528,69 @@ fn what_other_strategies_leave_is_recognised_too() {
     }
 }
 
+/// What each way to guess is answered.
+fn told(desk: &Desk, guess: &str) -> Vec<(u16, String)> {
+    let data = json!({"data": {"password": guess}});
+    let object = |name: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "data": {"password": guess}, "type": "Opaque",
+        })
+    };
+    let put = {
+        let mut object = object("frozen");
+        object["immutable"] = true.into();
+        object["data"]["user"] = STANDARD.encode("shop").into();
+        object
+    };
+    let operations = json!([{"op": "replace", "path": "/data/password", "value": guess}]);
+    [
+        ("PATCH", "/db?fieldManager=me", APPLY, object("db")),
+        (
+            "PATCH",
+            "/db?fieldManager=me&dryRun=All",
+            APPLY,
+            object("db"),
+        ),
+        (
+            "PATCH",
+            "/db?fieldManager=me&dryRun=All&force=true",
+            APPLY,
+            object("db"),
+        ),
+        ("PATCH", "/db?dryRun=All", MERGE, data.clone()),
+        ("PATCH", "/db?dryRun=All", STRATEGIC, data.clone()),
+        ("PATCH", "/db?dryRun=All", JSON_PATCH, operations.clone()),
+        ("PUT", "/db?dryRun=All", JSON, object("db")),
+        ("PATCH", "/frozen", MERGE, data.clone()),
+        ("PATCH", "/frozen", STRATEGIC, data),
+        ("PATCH", "/frozen", JSON_PATCH, operations),
+        (
+            "PATCH",
+            "/frozen?fieldManager=me&force=true",
+            APPLY,
+            object("frozen"),
+        ),
+        ("PUT", "/frozen", JSON, put),
+    ]
+    .into_iter()
+    .map(|(method, rest, media, body)| {
+        let answer = desk.gateway.wire().ask(
+            &Request::new(method, &desk.path(rest))
+                .body(media, body.to_string().as_str())
+                .token(&desk.token),
+        );
+        assert!(
+            matches!(answer.status, 403 | 409),
+            "{media} on {rest}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        (answer.status, answer.text())
+    })
+    .collect()
+}
+
 /// Attack 27: the answer to a guess is the same whether it is right or wrong.
 #[test]
 fn no_guess_by_writing_is_answered() {
@@ -519,66 +604,7 @@ fn no_guess_by_writing_is_answered() {
     let wrong = STANDARD.encode("wrong");
     let mut answers = Vec::new();
     for guess in [&right, &wrong] {
-        let data = json!({"data": {"password": guess}});
-        let object = |name: &str| {
-            json!({
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-                "data": {"password": guess}, "type": "Opaque",
-            })
-        };
-        let put = {
-            let mut object = object("frozen");
-            object["immutable"] = true.into();
-            object["data"]["user"] = STANDARD.encode("shop").into();
-            object
-        };
-        let operations = json!([{"op": "replace", "path": "/data/password", "value": guess}]);
-        let told: Vec<(u16, String)> = [
-            ("PATCH", "/db?fieldManager=me", APPLY, object("db")),
-            (
-                "PATCH",
-                "/db?fieldManager=me&dryRun=All",
-                APPLY,
-                object("db"),
-            ),
-            (
-                "PATCH",
-                "/db?fieldManager=me&dryRun=All&force=true",
-                APPLY,
-                object("db"),
-            ),
-            ("PATCH", "/db?dryRun=All", MERGE, data.clone()),
-            ("PATCH", "/db?dryRun=All", STRATEGIC, data.clone()),
-            ("PATCH", "/db?dryRun=All", JSON_PATCH, operations.clone()),
-            ("PUT", "/db?dryRun=All", JSON, object("db")),
-            ("PATCH", "/frozen", MERGE, data.clone()),
-            ("PATCH", "/frozen", STRATEGIC, data),
-            ("PATCH", "/frozen", JSON_PATCH, operations),
-            (
-                "PATCH",
-                "/frozen?fieldManager=me&force=true",
-                APPLY,
-                object("frozen"),
-            ),
-            ("PUT", "/frozen", JSON, put),
-        ]
-        .into_iter()
-        .map(|(method, rest, media, body)| {
-            let answer = desk.gateway.wire().ask(
-                &Request::new(method, &desk.path(rest))
-                    .body(media, body.to_string().as_str())
-                    .token(&desk.token),
-            );
-            assert!(
-                matches!(answer.status, 403 | 409),
-                "{media} on {rest}: {} {}",
-                answer.status,
-                answer.text()
-            );
-            (answer.status, answer.text())
-        })
-        .collect();
-        answers.push(told);
+        answers.push(told(&desk, guess));
     }
     assert_eq!(answers[0], answers[1], "right and wrong sound alike");
     assert_eq!((desk.content("db"), desk.content("frozen")), before);

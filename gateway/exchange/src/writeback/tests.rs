@@ -103,7 +103,7 @@ impl Case {
         }
     }
 
-    fn thing(spec: Value) -> Self {
+    fn thing(spec: &Value) -> Self {
         let live = json!({"metadata": {"name": "t", "resourceVersion": "7"}, "spec": spec});
         Self::new("back", "things.example.com", live)
     }
@@ -330,7 +330,7 @@ fn full() -> Value {
 
 #[test]
 fn what_every_strategy_left_is_taken_for_the_live_value() {
-    let case = Case::thing(full());
+    let case = Case::thing(&full());
     let mut body = case.shown();
     assert_ne!(body, case.live);
     case.check(None, &body, &case.live);
@@ -361,7 +361,7 @@ fn what_every_strategy_left_is_taken_for_the_live_value() {
 
 #[test]
 fn lists_keep_each_value_in_its_element() {
-    let case = Case::thing(full());
+    let case = Case::thing(&full());
     let edit = |change: &dyn Fn(&mut Vec<Value>)| {
         let mut body = case.shown();
         change(body["spec"]["users"].as_array_mut().unwrap());
@@ -403,7 +403,7 @@ fn lists_keep_each_value_in_its_element() {
 
 #[test]
 fn a_keyed_patch_finds_elements_by_their_keys() {
-    let case = Case::thing(full());
+    let case = Case::thing(&full());
     let body = json!({"spec": {"users": [
         {"name": "b", "pw": "countersign-masked:back", "more": 1},
         {"name": "c", "pw": "own"},
@@ -421,7 +421,7 @@ fn a_keyed_patch_finds_elements_by_their_keys() {
 /// The value stayed where it was, and what its mask goes by did not.
 #[test]
 fn nothing_is_put_back_where_it_would_be_read_in_clear() {
-    let case = Case::thing(full());
+    let case = Case::thing(&full());
     let mut body = case.shown();
     body["spec"]["tagged"][0]["class"] = "plain".into();
     case.refused(None, &body, "unmask");
@@ -434,7 +434,7 @@ fn nothing_is_put_back_where_it_would_be_read_in_clear() {
 
 #[test]
 fn a_json_patch_means_the_element_its_author_means() {
-    let case = Case::thing(full());
+    let case = Case::thing(&full());
     let operations = |path: &str| {
         json!([
             {"op": "remove", "path": "/spec/users/0"},
@@ -659,7 +659,7 @@ proptest! {
     /// What was read and is sent back unchanged is what is stored.
     #[test]
     fn sending_back_what_was_shown_changes_nothing(spec in any_spec()) {
-        let case = Case::thing(spec);
+        let case = Case::thing(&spec);
         let shown = case.shown();
         let made = case.send(None, &shown).unwrap_or_else(|why| panic!("{why}"));
         prop_assert_eq!(sorted(&made.unwrap_or(shown)), sorted(&case.live));
@@ -668,7 +668,7 @@ proptest! {
     /// One change, and that alone is written; or nothing is.
     #[test]
     fn one_change_changes_one_thing(spec in any_spec(), free in 10_i32..20) {
-        let case = Case::thing(spec);
+        let case = Case::thing(&spec);
         let mut shown = case.shown();
         shown["spec"]["own"] = free.into();
         let made = case.send(None, &shown).unwrap_or_else(|why| panic!("{why}"));
@@ -680,7 +680,7 @@ proptest! {
     /// Whatever is sent, no live value is put where its author could read it.
     #[test]
     fn no_value_is_moved_into_the_open(spec in any_spec(), other in any_spec(), form in 0_usize..4) {
-        let case = Case::thing(spec);
+        let case = Case::thing(&spec);
         let mut body = case.shown();
         for (key, value) in other.as_object().unwrap() {
             body["spec"][key] = value.clone();
