@@ -514,10 +514,14 @@ impl Exchange {
         }
         let judging = self.judging(&parsed, &known, now)?;
         let admission = admit::decide(judging, &attributes).map_err(Fault::Denied)?;
-        let mask = attributes
+        let mut mask = attributes
             .first()
             .and_then(|main| AnswerMask::of(judging, admission.obligations.masks, main));
-        if let Some(mask) = &mask {
+        if let Some(mask) = &mut mask {
+            let upgrade = parsed.headers.upgrade_on(&parsed.target);
+            if let Some(upgrade) = upgrade.map_err(Fault::Header)? {
+                mask.open(upgrade).map_err(Fault::Mask)?;
+            }
             let checked = mask.check(&parsed.target, &carriage, subject.patch);
             checked.map_err(Fault::Mask)?;
             self.record.masks = mask.names();

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use gateway_kubeapi::{Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Verb};
+use gateway_kubeapi::{Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target};
+use gateway_kubeapi::{Upgrade, Verb};
 use gateway_masking::{Kernel, LogMasker, MarkerScan, Masker, Mount};
 use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -15,6 +16,7 @@ use crate::admit::Judging;
 use crate::output::Carriage;
 use crate::record::MaskedSoFar;
 use crate::response::Framing;
+use crate::session::{SessionMasker, SessionOffer, SessionRefusal};
 use crate::unmaskable::{Unmaskable, UnmaskableCause};
 use crate::watched::WatchEvents;
 use crate::withheld::withheld;
@@ -30,6 +32,12 @@ pub(crate) enum MaskRefusal {
     /// Nothing of this kind of answer can be masked.
     #[error("the answer must be masked by {masks}, and {what} cannot be masked")]
     Impossible { masks: String, what: &'static str },
+    /// A session whose output cannot be masked.
+    #[error("the session must be masked by {masks}, and {refusal}")]
+    Session {
+        masks: String,
+        refusal: SessionRefusal,
+    },
     /// A question about a masked value (K-4.22, K-4.23).
     #[error("{what} `{place}` asks about a value that is masked by {masks}; leave it out")]
     Question {
@@ -47,7 +55,9 @@ pub(crate) enum MaskRefusal {
 impl MaskRefusal {
     pub(crate) const fn http_status(&self) -> StatusCode {
         match self {
-            Self::Impossible { .. } | Self::Question { .. } => StatusCode::FORBIDDEN,
+            Self::Impossible { .. } | Self::Session { .. } | Self::Question { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::WriteBack { .. } => StatusCode::CONFLICT,
         }
     }
@@ -60,6 +70,7 @@ pub(crate) struct AnswerMask {
     name: String,
     is_watch: bool,
     is_text: bool,
+    session: Option<SessionOffer>,
 }
 
 impl fmt::Debug for AnswerMask {
@@ -93,7 +104,23 @@ impl AnswerMask {
             },
             is_watch: attributes.verb == Verb::Watch,
             is_text: resource.subresource == "log",
+            session: None,
         })
+    }
+
+    /// Admits a session whose output can be masked, and keeps what its client offered.
+    pub(crate) fn open(&mut self, upgrade: &Upgrade) -> Result<(), MaskRefusal> {
+        let offer = SessionOffer::of(&self.resource, upgrade);
+        let offer = match self.masking.stream() {
+            StreamMasking::Detect(_) => offer,
+            StreamMasking::Impossible => offer.and(Err(SessionRefusal::NoDetectors)),
+        };
+        let offer = offer.map_err(|refusal| MaskRefusal::Session {
+            masks: self.quoted(),
+            refusal,
+        })?;
+        self.session = Some(offer);
+        Ok(())
     }
 
     fn masks(&self) -> Vec<&str> {
@@ -131,6 +158,7 @@ impl AnswerMask {
             what,
         };
         let body = match carriage {
+            Carriage::Upgrade if self.session.is_some() => return Ok(()),
             Carriage::Upgrade => return Err(impossible("a session")),
             Carriage::Tunnel => return Err(impossible("what a workload answers")),
             Carriage::Read => None,
@@ -225,6 +253,22 @@ impl AnswerMask {
         if method == Method::HEAD || is_bodiless {
             return Ok(BodyPlan::Nothing);
         }
+        match (&self.session, status) {
+            (Some(offer), StatusCode::SWITCHING_PROTOCOLS) => return self.session(offer, headers),
+            (None, StatusCode::SWITCHING_PROTOCOLS) => {
+                return Err(Unmaskable::new(
+                    UnmaskableCause::MediaType,
+                    "a session came that nobody asked for",
+                ));
+            }
+            (Some(_), status) if status.is_success() => {
+                return Err(Unmaskable::new(
+                    UnmaskableCause::MediaType,
+                    "something else than a session came",
+                ));
+            }
+            (Some(_) | None, _) => {}
+        }
         if !status.is_success() {
             return Ok(BodyPlan::Refused(Box::new(Refused {
                 status,
@@ -271,6 +315,20 @@ impl AnswerMask {
             (_, media) => Err(Unmaskable::new(
                 UnmaskableCause::MediaType,
                 format!("a masked answer came as `{media}`"),
+            )),
+        }
+    }
+
+    fn session(&self, offer: &SessionOffer, headers: &HeaderMap) -> Result<BodyPlan, Unmaskable> {
+        let protocol = offer.chosen(headers)?;
+        match self.masking.stream() {
+            StreamMasking::Detect(program) => {
+                let masker = SessionMasker::new(protocol, program);
+                Ok(BodyPlan::Session(Box::new(masker)))
+            }
+            StreamMasking::Impossible => Err(Unmaskable::new(
+                UnmaskableCause::MediaType,
+                "a session cannot be masked",
             )),
         }
     }
@@ -339,6 +397,8 @@ pub(crate) enum BodyPlan {
     Watch(Box<WatchEvents>),
     /// Text, with what detectors find masked.
     Text(Box<LogMasker>),
+    /// The frames of a session, with what detectors find in their output masked.
+    Session(Box<SessionMasker>),
     /// A refusal of the API server, made anew.
     Refused(Box<Refused>),
 }
@@ -373,7 +433,7 @@ impl BodyPlan {
     /// What becomes of the framing that came.
     pub(crate) const fn framing(&self) -> Framing {
         match self {
-            Self::Pass => Framing::Kept,
+            Self::Pass | Self::Session(_) => Framing::Kept,
             Self::Nothing => Framing::Bodiless,
             Self::Json(_) | Self::Watch(_) | Self::Text(_) | Self::Refused(_) => Framing::Anew,
         }
@@ -413,6 +473,10 @@ impl BodyPlan {
                     masker.finish(&mut out);
                 }
             }
+            Self::Session(masker) => {
+                let masked = masker.next(chunk, is_last)?;
+                return Ok((!masked.is_empty()).then(|| Bytes::from(masked)));
+            }
             Self::Refused(refused) => {
                 if let Some(chunk) = chunk {
                     refused.take(&chunk);
@@ -436,6 +500,7 @@ impl BodyPlan {
                     places: String::new(),
                 };
             }
+            Self::Session(masker) => return masker.masked(),
             Self::Json(masker) => masker.summary(),
             Self::Watch(events) => events.masker.summary(),
         };

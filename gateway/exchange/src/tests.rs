@@ -42,13 +42,18 @@ allow "support" { why "reads"; who { user "demo:support" }; can read; on "pods";
 allow "act-as" { why "support acts as others"; who { user "demo:support" }; can impersonate; on "users" "groups"; in "@cluster" }
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
 allow "read-masked" { why "masked"; who { user "demo:masked" }; can get patch; on "secrets"; in "shop"; mask "@secret-like" }
+allow "masked-sessions" { why "masked"; who { user "demo:masked" }; can read connect; on "pods/exec" "pods/portforward" "pods/log"; in "shop"; mask "streams" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
+"#;
+const MASKS: &str = r#"
+mask "streams" { for "pods/exec" "pods/portforward" "pods/log" { detect "aws-key" redact } }
 "#;
 
 fn snapshot(epoch: u64) -> Arc<Snapshot> {
     let files = BTreeMap::from([
         ("bundle.kdl".to_owned(), BUNDLE.as_bytes().to_vec()),
         ("identities.kdl".to_owned(), ISSUER.as_bytes().to_vec()),
+        ("masks.kdl".to_owned(), MASKS.as_bytes().to_vec()),
         ("rules/base.kdl".to_owned(), RULES.as_bytes().to_vec()),
     ]);
     let (bundle, report) = decode(&files);
@@ -459,6 +464,68 @@ fn gives_nothing_of_an_answer_that_cannot_be_masked() {
     );
     let event = exchange.close(Closing::UpstreamBroke, 1).unwrap();
     assert_eq!(event.annotation("countersign/ended-by"), Some("unmaskable"));
+}
+
+const MASKED_EXEC: &str = "/api/v1/namespaces/shop/pods/p/exec?command=id&stdout=1";
+
+fn websocket(target: &str, protocol: &str) -> RequestHead {
+    let head = with(head("GET", target, "masked"), "connection", "Upgrade");
+    let head = with(head, "upgrade", "websocket");
+    let head = with(head, "sec-websocket-version", "13");
+    let head = with(head, "sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    with(head, "sec-websocket-protocol", protocol)
+}
+
+#[test]
+fn a_session_under_a_mask_is_masked_and_counted() {
+    let mut exchange = fresh();
+    let output = walk(
+        &mut exchange,
+        websocket(MASKED_EXEC, "v5.channel.k8s.io"),
+        b"",
+    );
+    assert!(matches!(output, Output::Forward(_)), "{output:?}");
+    let switched = HeaderMap::from_iter([
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static("v5.channel.k8s.io"),
+        ),
+    ]);
+    let answered = exchange.response_head(StatusCode::SWITCHING_PROTOCOLS, &switched, 0);
+    assert_eq!(answered.unwrap().framing, crate::response::Framing::Kept);
+    let frame = Bytes::from_static(b"\x82\x16\x01AKIAIOSFODNN7EXAMPLE\n");
+    let given = exchange.response_body(Some(frame), false).unwrap().unwrap();
+    assert_eq!(
+        given,
+        b"\x82\x1c\x01countersign-masked:streams\n".as_slice()
+    );
+    assert!(exchange.response_body(None, true).unwrap().is_none());
+    let event = exchange.close(Closing::Completed, 1).unwrap();
+    assert_eq!(event.annotation("countersign/masked"), Some("1"));
+    // A plain answer to the handshake is a refusal, or nothing that can be given.
+    for (status, is_fit) in [(StatusCode::OK, false), (StatusCode::NOT_FOUND, true)] {
+        let mut exchange = fresh();
+        walk(
+            &mut exchange,
+            websocket(MASKED_EXEC, "v5.channel.k8s.io"),
+            b"",
+        );
+        let answered = exchange.response_head(status, &json_head(), 0);
+        assert_eq!(answered.is_ok(), is_fit, "{status}");
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_masked_is_refused_with_the_way_out() {
+    let spdy = with(head("POST", MASKED_EXEC, "masked"), "connection", "Upgrade");
+    let spdy = with(spdy, "upgrade", "SPDY/3.1");
+    check_refused(spdy, b"", 403, "use WebSocket");
+    let unknown = websocket(MASKED_EXEC, "v6.channel.k8s.io");
+    check_refused(unknown, b"", 403, "v5.channel.k8s.io");
+    let port = "/api/v1/namespaces/shop/pods/p/portforward";
+    let tunnel = websocket(port, "SPDY/3.1+portforward.k8s.io");
+    check_refused(tunnel, b"", 403, "a forwarded port");
 }
 
 #[test]
