@@ -216,12 +216,18 @@ const ATTACKS: [(u8, &str, Standing); 50] = [
     (
         35,
         "fallback after a denial",
-        Tested(&["attacks::upgrades::a_denied_exec_stays_denied_when_kubectl_falls_back"]),
+        Tested(&[
+            "attacks::upgrades::a_denied_exec_stays_denied_when_kubectl_falls_back",
+            "clients::masked_sessions::a_session_over_spdy_is_refused_with_the_way_out",
+        ]),
     ),
     (
         36,
         "exec with no subprotocol, base64, v4",
-        Tested(&["attacks::upgrades::every_subprotocol_is_the_same_session_upstream"]),
+        Tested(&[
+            "attacks::upgrades::every_subprotocol_is_the_same_session_upstream",
+            "attacks::sessions::no_subprotocol_shows_a_secret",
+        ]),
     ),
     (
         37,

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::place::{cluster_program, scratch};
+use crate::terminal::Terminal;
 
 /// kubectl with one kubeconfig and arguments that go before every call.
 #[derive(Debug, Clone)]
@@ -125,6 +126,12 @@ impl Kubectl {
     #[must_use]
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().expect("kubectl starts")
+    }
+
+    /// Starts it on a terminal of its own.
+    #[must_use]
+    pub fn on_terminal(&self, arguments: &[&str]) -> Terminal {
+        Terminal::start(self.command(arguments))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -99,6 +99,18 @@ impl WebSocket {
         }
     }
 
+    /// All data messages up to the close, each with its channel in front.
+    ///
+    /// # Errors
+    /// When the connection ends without a close.
+    pub fn messages(&mut self) -> Result<Vec<Vec<u8>>> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.receive()? {
+            messages.push(message);
+        }
+        Ok(messages)
+    }
+
     /// Messages of one channel until that many bytes of it came.
     ///
     /// # Errors

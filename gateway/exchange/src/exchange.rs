@@ -519,11 +519,13 @@ impl Exchange {
         }
         let judging = self.judging(&parsed, &known, now)?;
         let admission = admit::decide(judging, &attributes).map_err(Fault::Denied)?;
-        let mask = attributes
+        let mut mask = attributes
             .first()
             .and_then(|main| AnswerMask::of(judging, admission.obligations.masks, main));
-        let restoration = match &mask {
-            Some(mask) => mask.check(&parsed.target, &carriage, subject.patch),
+        let upgrade = parsed.headers.upgrade_on(&parsed.target);
+        let upgrade = upgrade.map_err(Fault::Header)?;
+        let restoration = match &mut mask {
+            Some(mask) => mask.check(&parsed.target, &carriage, subject.patch, upgrade),
             None => Ok(None),
         }
         .map_err(Fault::Mask)?;

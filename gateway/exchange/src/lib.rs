@@ -26,6 +26,7 @@ mod refusal;
 mod response;
 mod review;
 mod rules;
+mod session;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,20 @@
 
 use http::StatusCode;
 
+use crate::session::SessionRefusal;
+
 /// Why a request cannot be answered under its masks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MaskRefusal {
     /// Nothing of this kind of answer can be masked.
     #[error("the answer must be masked by {masks}, and {what} cannot be masked")]
     Impossible { masks: String, what: &'static str },
+    /// A session whose output cannot be masked.
+    #[error("the session must be masked by {masks}, and {refusal}")]
+    Session {
+        masks: String,
+        refusal: SessionRefusal,
+    },
     /// A question about a masked value (K-4.22, K-4.23).
     #[error("{what} `{place}` asks about a value that is masked by {masks}; leave it out")]
     Question {
@@ -73,6 +81,7 @@ impl MaskRefusal {
     pub(crate) const fn http_status(&self) -> StatusCode {
         match self {
             Self::Impossible { .. }
+            | Self::Session { .. }
             | Self::Question { .. }
             | Self::Unreadable { .. }
             | Self::DryRun

@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use gateway_kubeapi::{
-    AcceptPlan, Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Verb,
+    AcceptPlan, Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Upgrade, Verb,
 };
 use gateway_masking::{Kernel, LogMasker, Masker, Mount};
 use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
@@ -18,6 +18,7 @@ use crate::mask_refusal::MaskRefusal;
 use crate::output::Carriage;
 use crate::record::MaskedSoFar;
 use crate::response::Framing;
+use crate::session::{SessionMasker, SessionOffer, SessionRefusal};
 use crate::unmaskable::{Unmaskable, UnmaskableCause};
 use crate::watched::WatchEvents;
 use crate::withheld::withheld;
@@ -33,6 +34,7 @@ pub(crate) struct AnswerMask {
     name: String,
     is_watch: bool,
     is_text: bool,
+    session: Option<SessionOffer>,
 }
 
 impl fmt::Debug for AnswerMask {
@@ -66,7 +68,23 @@ impl AnswerMask {
             },
             is_watch: attributes.verb == Verb::Watch,
             is_text: resource.subresource == "log",
+            session: None,
         })
+    }
+
+    /// Admits a session whose output can be masked, and keeps what its client offered.
+    fn open(&mut self, upgrade: &Upgrade) -> Result<(), MaskRefusal> {
+        let offer = SessionOffer::of(&self.resource, upgrade);
+        let offer = match self.masking.stream() {
+            StreamMasking::Detect(_) => offer,
+            StreamMasking::Impossible => offer.and(Err(SessionRefusal::NoDetectors)),
+        };
+        let offer = offer.map_err(|refusal| MaskRefusal::Session {
+            masks: self.quoted(),
+            refusal,
+        })?;
+        self.session = Some(offer);
+        Ok(())
     }
 
     fn masks(&self) -> Vec<&str> {
@@ -100,16 +118,21 @@ impl AnswerMask {
     /// Refuses what could bring a masked value out by another way than the answer's body, and says
     /// what the request's body needs before it may go on.
     pub(crate) fn check(
-        &self,
+        &mut self,
         target: &RequestTarget,
         carriage: &Carriage,
         patch: Option<PatchForm>,
+        upgrade: Option<&Upgrade>,
     ) -> Result<Option<Restoration>, MaskRefusal> {
+        if let Some(upgrade) = upgrade {
+            self.open(upgrade)?;
+        }
         let impossible = |what| MaskRefusal::Impossible {
             masks: self.quoted(),
             what,
         };
         let body = match carriage {
+            Carriage::Upgrade if self.session.is_some() => return Ok(None),
             Carriage::Upgrade => return Err(impossible("a session")),
             Carriage::Tunnel => return Err(impossible("what a workload answers")),
             Carriage::Read => None,
@@ -192,6 +215,22 @@ impl AnswerMask {
         if method == Method::HEAD || is_bodiless {
             return Ok(BodyPlan::Nothing);
         }
+        match (&self.session, status) {
+            (Some(offer), StatusCode::SWITCHING_PROTOCOLS) => return self.session(offer, headers),
+            (None, StatusCode::SWITCHING_PROTOCOLS) => {
+                return Err(Unmaskable::new(
+                    UnmaskableCause::MediaType,
+                    "a session came that nobody asked for",
+                ));
+            }
+            (Some(_), status) if status.is_success() => {
+                return Err(Unmaskable::new(
+                    UnmaskableCause::MediaType,
+                    "something else than a session came",
+                ));
+            }
+            (Some(_) | None, _) => {}
+        }
         if !status.is_success() {
             return Ok(BodyPlan::Refused(Box::new(Refused {
                 status,
@@ -238,6 +277,20 @@ impl AnswerMask {
             (_, media) => Err(Unmaskable::new(
                 UnmaskableCause::MediaType,
                 format!("a masked answer came as `{media}`"),
+            )),
+        }
+    }
+
+    fn session(&self, offer: &SessionOffer, headers: &HeaderMap) -> Result<BodyPlan, Unmaskable> {
+        let protocol = offer.chosen(headers)?;
+        match self.masking.stream() {
+            StreamMasking::Detect(program) => {
+                let masker = SessionMasker::new(protocol, program);
+                Ok(BodyPlan::Session(Box::new(masker)))
+            }
+            StreamMasking::Impossible => Err(Unmaskable::new(
+                UnmaskableCause::MediaType,
+                "a session cannot be masked",
             )),
         }
     }
@@ -306,6 +359,8 @@ pub(crate) enum BodyPlan {
     Watch(Box<WatchEvents>),
     /// Text, with what detectors find masked.
     Text(Box<LogMasker>),
+    /// The frames of a session, with what detectors find in their output masked.
+    Session(Box<SessionMasker>),
     /// A refusal of the API server, made anew.
     Refused(Box<Refused>),
 }
@@ -340,7 +395,7 @@ impl BodyPlan {
     /// What becomes of the framing that came.
     pub(crate) const fn framing(&self) -> Framing {
         match self {
-            Self::Pass => Framing::Kept,
+            Self::Pass | Self::Session(_) => Framing::Kept,
             Self::Nothing => Framing::Bodiless,
             Self::Json(_) | Self::Watch(_) | Self::Text(_) | Self::Refused(_) => Framing::Anew,
         }
@@ -380,6 +435,10 @@ impl BodyPlan {
                     masker.finish(&mut out);
                 }
             }
+            Self::Session(masker) => {
+                let masked = masker.next(chunk, is_last)?;
+                return Ok((!masked.is_empty()).then(|| Bytes::from(masked)));
+            }
             Self::Refused(refused) => {
                 if let Some(chunk) = chunk {
                     refused.take(&chunk);
@@ -403,6 +462,7 @@ impl BodyPlan {
                     places: String::new(),
                 };
             }
+            Self::Session(masker) => return masker.masked(),
             Self::Json(masker) => masker.summary(),
             Self::Watch(events) => events.masker.summary(),
         };

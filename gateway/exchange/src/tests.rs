@@ -44,11 +44,12 @@ allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "p
 allow "read-masked" { why "masked"; who { user "demo:masked" }; can get patch; on "secrets"; in "shop"; mask "@secret-like" }
 allow "own" { why "masked"; who { user "demo:own" }; can get patch; on "configmaps"; in "shop"; mask "own" }
 allow "blind" { why "masked"; who { user "demo:blind" }; can patch; on "configmaps"; in "shop"; mask "own" }
+allow "masked-sessions" { why "masked"; who { user "demo:masked" }; can read connect; on "pods/exec" "pods/portforward" "pods/log"; in "shop"; mask "streams" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
 "#;
-
 const MASKS: &str = r#"
 mask "own" { for "configmaps" { at "data.*" redact }; write-back restore }
+mask "streams" { for "pods/exec" "pods/portforward" "pods/log" { detect "aws-key" redact } }
 "#;
 
 fn snapshot(epoch: u64) -> Arc<Snapshot> {
@@ -146,7 +147,7 @@ fn fresh() -> Exchange {
 
 /// Walks until something goes upstream or is refused; the shell answers yes to everything.
 fn walk(exchange: &mut Exchange, head: RequestHead, body: &[u8]) -> Output {
-    walk_with(exchange, head, body, Err(LiveFault::Broken))
+    walk_with(exchange, head, body, &Err(LiveFault::Broken))
 }
 
 /// The same, with this for the live object.
@@ -154,7 +155,7 @@ fn walk_with(
     exchange: &mut Exchange,
     head: RequestHead,
     body: &[u8],
-    live: Result<(StatusCode, Bytes), LiveFault>,
+    live: &Result<(StatusCode, Bytes), LiveFault>,
 ) -> Output {
     let mut output = exchange.handle(Input::Head(Box::new(head), None), now());
     loop {
@@ -479,6 +480,68 @@ fn gives_nothing_of_an_answer_that_cannot_be_masked() {
     assert_eq!(event.annotation("countersign/ended-by"), Some("unmaskable"));
 }
 
+const MASKED_EXEC: &str = "/api/v1/namespaces/shop/pods/p/exec?command=id&stdout=1";
+
+fn websocket(target: &str, protocol: &str) -> RequestHead {
+    let head = with(head("GET", target, "masked"), "connection", "Upgrade");
+    let head = with(head, "upgrade", "websocket");
+    let head = with(head, "sec-websocket-version", "13");
+    let head = with(head, "sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    with(head, "sec-websocket-protocol", protocol)
+}
+
+#[test]
+fn a_session_under_a_mask_is_masked_and_counted() {
+    let mut exchange = fresh();
+    let output = walk(
+        &mut exchange,
+        websocket(MASKED_EXEC, "v5.channel.k8s.io"),
+        b"",
+    );
+    assert!(matches!(output, Output::Forward(_)), "{output:?}");
+    let switched = HeaderMap::from_iter([
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static("v5.channel.k8s.io"),
+        ),
+    ]);
+    let answered = exchange.response_head(StatusCode::SWITCHING_PROTOCOLS, &switched, 0);
+    assert_eq!(answered.unwrap().framing, crate::response::Framing::Kept);
+    let frame = Bytes::from_static(b"\x82\x16\x01AKIAIOSFODNN7EXAMPLE\n");
+    let given = exchange.response_body(Some(frame), false).unwrap().unwrap();
+    assert_eq!(
+        given,
+        b"\x82\x1c\x01countersign-masked:streams\n".as_slice()
+    );
+    assert!(exchange.response_body(None, true).unwrap().is_none());
+    let event = exchange.close(Closing::Completed, 1).unwrap();
+    assert_eq!(event.annotation("countersign/masked"), Some("1"));
+    // A plain answer to the handshake is a refusal, or nothing that can be given.
+    for (status, is_fit) in [(StatusCode::OK, false), (StatusCode::NOT_FOUND, true)] {
+        let mut exchange = fresh();
+        walk(
+            &mut exchange,
+            websocket(MASKED_EXEC, "v5.channel.k8s.io"),
+            b"",
+        );
+        let answered = exchange.response_head(status, &json_head(), 0);
+        assert_eq!(answered.is_ok(), is_fit, "{status}");
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_masked_is_refused_with_the_way_out() {
+    let spdy = with(head("POST", MASKED_EXEC, "masked"), "connection", "Upgrade");
+    let spdy = with(spdy, "upgrade", "SPDY/3.1");
+    check_refused(spdy, b"", 403, "use WebSocket");
+    let unknown = websocket(MASKED_EXEC, "v6.channel.k8s.io");
+    check_refused(unknown, b"", 403, "v5.channel.k8s.io");
+    let port = "/api/v1/namespaces/shop/pods/p/portforward";
+    let tunnel = websocket(port, "SPDY/3.1+portforward.k8s.io");
+    check_refused(tunnel, b"", 403, "a forwarded port");
+}
+
 #[test]
 fn refuses_what_asks_about_masked_values_or_writes_their_marks_back() {
     let patch = |media: &'static str, body: &[u8], code: u16, part: &str| {
@@ -538,7 +601,7 @@ fn the_live_object_is_read_as_the_caller_and_its_values_go_back() {
                 Input::Live(Ok((StatusCode::OK, Bytes::from_static(live.as_bytes()))))
             }
             Output::Forward(request) => break request,
-            other => panic!("{other:?}"),
+            other @ (Output::Ask(_) | Output::Refuse(_)) => panic!("{other:?}"),
         };
         output = exchange.handle(input, now());
     };
@@ -557,7 +620,7 @@ fn the_live_object_is_read_as_the_caller_and_its_values_go_back() {
 #[test]
 fn nothing_is_written_without_the_live_object() {
     let check = |live, code: u16, part: &str| {
-        let output = walk_with(&mut fresh(), returning("own"), MARKED, live);
+        let output = walk_with(&mut fresh(), returning("own"), MARKED, &live);
         let Output::Refuse(refusal) = output else {
             panic!("{output:?}")
         };

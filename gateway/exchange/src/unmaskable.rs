@@ -9,7 +9,7 @@ pub enum UnmaskableCause {
     Encoding,
     /// It came in a form that nothing here can read.
     MediaType,
-    /// It is not JSON or not UTF-8.
+    /// It is not JSON, not UTF-8, or a session of frames that are not understood.
     Malformed,
     /// It ended too early.
     Truncated,

@@ -1,5 +1,6 @@
 //! Entry points for fuzzers and property tests. Each asserts the laws of one reader on any bytes.
 
+mod session;
 mod twin;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -124,6 +125,11 @@ pub fn strict_body(input: &[u8]) {
     exercise(crate::body::Envelope::parse(&enveloped).map(|envelope| envelope.identity().is_ok()));
 }
 
+/// A session as an API server sends it: see the laws in `session`.
+pub fn ws_frames(input: &[u8]) {
+    session::check(input.get(..INPUT_BYTES_MAX).unwrap_or(input));
+}
+
 /// Takes what only had to be computed without a panic.
 fn exercise<T>(_: T) {}
 
@@ -139,6 +145,21 @@ mod tests {
             super::request_target(&input);
             super::headers(&input);
             super::strict_body(&input);
+            super::ws_frames(&input);
+        }
+
+        #[test]
+        fn frames_are_heard_alike_at_any_split(
+            choice in 0_u8..6,
+            cut in any::<u8>(),
+            tokens in prop::collection::vec(prop::sample::select(vec![
+                b"\x82\x03\x01ab".as_slice(), b"\x82\x01\x01", b"\x02\x02\x02x", b"\x00\x01y", b"\x80\x01z", b"\x80\x00",
+                b"\x81\x051YWJj", b"\x81\x051YQ==", b"\x01\x031YW", b"\x80\x02Jj", b"\x81\x011", b"\x89\x01p", b"\x8a\x00",
+                b"\x88\x02\x03\xe8", b"\x82\x02\xff\x01", b"\x82\x7e\x00\x80", b"\x82\x7f\0\0\0\0\0\x01\0\0", b"\x03", b"\x83",
+                b"\xc2", b"\x82", b"\xff", b"\x00", b"\x02", b"\x01", b"\x7e", b"abcd", b"YWJj",
+            ]), 0..12),
+        ) {
+            super::ws_frames(&[&[choice, cut], tokens.concat().as_slice()].concat());
         }
 
         #[test]

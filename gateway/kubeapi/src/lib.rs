@@ -1,7 +1,7 @@
 //! What the Kubernetes API server will understand of a request.
 //!
 //! This crate turns bytes into judged values: a request target into a [`RequestInfo`], headers into
-//! an allow-list, a body into kind, namespace and name. It refuses every input on which two honest
+//! an allow-list, a body into kind, namespace and name, a session into the output of its channels. It refuses every input on which two honest
 //! parsers could disagree. It knows nothing of policy, of identity providers or of sockets; it does
 //! no IO and reads no clock.
 //!
@@ -13,8 +13,8 @@
 //! - Each reader has a bound, and input never panics.
 //!
 //! Laws, each a property test here and a fuzz target: `parse ∘ print = id` on accepted targets,
-//! selectors and JSON; the JSON reader equals a slow twin; no header of the client reaches the
-//! identity. `RequestInfo` equals Kubernetes' own resolver on every accepted target: the tests
+//! selectors and JSON; the readers of JSON and of sessions equal slow twins, sessions at any split; no
+//! header of the client reaches the identity. `RequestInfo` equals Kubernetes' own resolver on every accepted target: the tests
 //! package asks that resolver.
 //!
 //! ```
@@ -51,6 +51,7 @@ mod negotiate;
 mod review;
 mod scope;
 mod selector;
+mod session;
 mod status;
 mod target;
 #[cfg(any(test, feature = "test-support"))]
@@ -75,6 +76,10 @@ pub use scope::{Scope, builtin_resources, builtin_scope};
 pub use selector::{FieldOperator, FieldRequirement, SelectorFault, exact_name};
 pub use selector::{parse_field_selector, parse_label_selector};
 pub use selector::{print_field_selector, print_label_selector};
+pub use session::{CONTROL_BYTES_MAX, ControlKind, FRAME_BYTES_MAX, FrameFault};
+pub use session::{
+    Channel, ChannelProtocol, SessionFault, SessionPart, SessionReader, SessionWriter,
+};
 pub use status::{Status, StatusCause, StatusDetails, StatusReason};
 pub use target::{PropagationPolicy, ProxyName, Query, RequestInfo, RequestTarget, TargetFault};
 pub use target::{SINGLE_KEYS, TARGET_BYTES_MAX};

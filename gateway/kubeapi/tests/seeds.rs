@@ -30,3 +30,8 @@ fn keeps_its_laws_on_the_seeds_of_headers() -> std::io::Result<()> {
 fn keeps_its_laws_on_the_seeds_of_strict_body() -> std::io::Result<()> {
     replay("strict_body", fuzzing::strict_body)
 }
+
+#[test]
+fn keeps_its_laws_on_the_seeds_of_ws_frames() -> std::io::Result<()> {
+    replay("ws_frames", fuzzing::ws_frames)
+}

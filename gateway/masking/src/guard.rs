@@ -9,8 +9,10 @@ mod tests;
 use std::collections::BTreeMap;
 
 use regex_automata::meta::Regex;
+use regex_automata::nfa::thompson::{NFA, WhichCaptures};
 use regex_automata::util::syntax;
 
+use crate::log::Course;
 use crate::marker;
 use crate::path::FieldPath;
 
@@ -118,6 +120,8 @@ struct Compiled {
     mask: Box<str>,
     scope: GuardScope,
     detectors: Vec<(Detector, Regex)>,
+    /// The expressions of detectors that watch everywhere, for text that has no end yet.
+    courses: Vec<Course>,
 }
 
 impl Compiled {
@@ -158,13 +162,18 @@ impl Guards {
         let mut compiled = Vec::new();
         for rule in rules {
             let mut detectors = Vec::new();
+            let mut courses = Vec::new();
             for detector in &rule.detectors {
                 detectors.push((detector.clone(), regex(detector.pattern())?));
+                if rule.within.is_none() {
+                    courses.push(course(detector.pattern())?);
+                }
             }
             compiled.push(Compiled {
                 mask: rule.mask.clone(),
                 scope: rule.scope,
                 detectors,
+                courses,
             });
         }
         Ok(Self {
@@ -201,36 +210,33 @@ impl Guards {
         set.iter().filter_map(|index| self.rules.get(*index))
     }
 
-    /// Where something is found, whatever its scope.
-    pub(crate) fn spans(&self, set: u32, text: &[u8]) -> Vec<(usize, usize)> {
-        let mut spans: Vec<(usize, usize)> =
-            self.of(set).flat_map(|rule| rule.found(text)).collect();
-        // The earliest last: a cut is moved before each that it would part.
-        spans.sort_unstable_by(|a, b| b.cmp(a));
-        spans
+    /// The expressions to follow, in the order of the detectors.
+    pub(crate) fn courses(&self, set: u32) -> impl Iterator<Item = &Course> {
+        self.of(set).flat_map(|rule| &rule.courses)
     }
 
-    /// The text with what was found replaced. `None` if nothing was.
-    pub(crate) fn apply(&self, set: u32, text: &[u8]) -> Option<Guarded> {
-        let mut spans: Vec<(usize, usize, &str)> = Vec::new();
+    /// What goes of a text, by place, and for which mask.
+    pub(crate) fn places(&self, set: u32, text: &[u8]) -> Vec<(usize, usize, &str)> {
+        let mut places: Vec<(usize, usize, &str)> = Vec::new();
         for rule in self.of(set) {
-            let found = rule.found(text);
+            let mut found = rule.found(text);
             match rule.scope {
-                GuardScope::Found => spans.extend(found.map(|(from, to)| (from, to, &*rule.mask))),
+                GuardScope::Found => places.extend(found.map(|(from, to)| (from, to, &*rule.mask))),
                 GuardScope::Whole => {
-                    let mut found = found;
                     if found.next().is_some() {
-                        let text = marker::text(&rule.mask).into_bytes();
-                        return Some(Guarded { text, count: 1 });
+                        return vec![(0, text.len(), &*rule.mask)];
                     }
                 }
             }
         }
-        if spans.is_empty() {
-            return None;
-        }
-        spans.sort_unstable();
-        Some(replace(text, &spans))
+        places.sort_unstable();
+        places
+    }
+
+    /// The text with what was found replaced. `None` if nothing was.
+    pub(crate) fn apply(&self, set: u32, text: &[u8]) -> Option<Guarded> {
+        let places = self.places(set, text);
+        (!places.is_empty()).then(|| replace(text, &places))
     }
 }
 
@@ -249,6 +255,25 @@ fn replace(text: &[u8], spans: &[(usize, usize, &str)]) -> Guarded {
     }
     out.extend_from_slice(text.get(done..).unwrap_or_default());
     Guarded { text: out, count }
+}
+
+/// The expression once more, as states that can be followed; within the bound of [`regex`].
+fn course(pattern: &str) -> Result<Course, PatternFault> {
+    let limits = NFA::config()
+        .nfa_size_limit(Some(PROGRAM_BYTES_MAX))
+        .utf8(false)
+        .which_captures(WhichCaptures::None);
+    let built = NFA::compiler()
+        .configure(limits)
+        .syntax(syntax::Config::new().utf8(false))
+        .build(pattern);
+    let fault = |reason: String| PatternFault {
+        pattern: pattern.into(),
+        reason: reason.into(),
+    };
+    built
+        .map(Course::new)
+        .map_err(|error| fault(error.to_string()))
 }
 
 fn regex(pattern: &str) -> Result<Regex, PatternFault> {

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod opening;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use memchr::memchr;
 
+use crate::marker;
 use crate::program::MaskProgram;
+
+use opening::Openings;
+
+pub(crate) use opening::Course;
 
 /// BOUND: of a line without an end this much is looked back at; more is handed on, looked at.
 pub const LOOK_BACK_BYTES: usize = 4096;
@@ -20,6 +26,11 @@ pub const LOOK_BACK_BYTES: usize = 4096;
 const LINE_BYTES_MAX: usize = 4 * LOOK_BACK_BYTES;
 /// BOUND: no private key is longer than this; after it, lines pass again.
 const KEY_BYTES_MAX: usize = 64 * 1024;
+/// What may be the beginning of a secret is held from this many bytes on: fewer tell nothing of it,
+/// and a person who types waits for the echo of each letter.
+const OPENING_BYTES_MIN: usize = 8;
+/// Bytes handed on that are kept for the expressions to look back at: one character.
+const CONTEXT_BYTES: usize = 4;
 
 const KEY_BEGIN: &[u8] = b"PRIVATE KEY";
 const KEY_END: &[u8] = b"-----END ";
@@ -37,11 +48,18 @@ enum Within {
 /// Masks a stream of text by the detectors of a program that watch everywhere.
 ///
 /// Each complete line is handed on at once. A line without its end is held up to a bound, so that a
-/// secret that crosses chunks is found.
+/// secret that crosses chunks is found. Who waits for an answer in the middle of a line, as a person
+/// at a prompt does, calls [`Self::release`] where the text pauses.
+///
+/// Limits: a secret is found within its line (private keys excepted), by its shape alone, and of one
+/// that came in pieces with a pause between them the first 7 bytes may be out before it is known.
 pub struct LogMasker {
     program: Arc<MaskProgram>,
     within: Within,
     line: Vec<u8>,
+    /// So much of the line was handed on; it is kept for what may follow it.
+    given: usize,
+    openings: Openings,
     masked_count: u64,
     bytes_in: u64,
 }
@@ -58,11 +76,13 @@ impl std::fmt::Debug for LogMasker {
 impl LogMasker {
     /// A stream at its start.
     #[must_use]
-    pub const fn new(program: Arc<MaskProgram>) -> Self {
+    pub fn new(program: Arc<MaskProgram>) -> Self {
         Self {
             program,
             within: Within::Line,
             line: Vec::new(),
+            given: 0,
+            openings: Openings::default(),
             masked_count: 0,
             bytes_in: 0,
         }
@@ -101,6 +121,37 @@ impl LogMasker {
         }
     }
 
+    /// Hands on what no detector can be in the middle of, so that a prompt comes out although its
+    /// line has no end. What may go on as a secret stays, unless it is shorter than
+    /// 8 bytes and no secret yet; what is found later still counts those bytes as its beginning.
+    ///
+    /// It matters where this is called, so it is called at places that the sender chose, such as the
+    /// end of a message, and not where the network cut.
+    pub fn release(&mut self, out: &mut Vec<Bytes>) {
+        let Some(set) = self.program.everywhere else {
+            return;
+        };
+        if self.within != Within::Line || self.line.len() == self.given {
+            return;
+        }
+        let end = self.line.len();
+        let opening = self.openings.follow(&self.program.guards, set, &self.line);
+        let mut cut = opening.unwrap_or(end);
+        let places = self.program.guards.places(set, &self.line);
+        let is_nothing_yet = places.iter().all(|(_, to, _)| *to <= cut);
+        if end - cut < OPENING_BYTES_MIN && is_nothing_yet {
+            cut = end;
+        }
+        let cut = before(&places, cut);
+        let mut masked = Vec::new();
+        self.give(cut, &mut masked);
+        if !masked.is_empty() {
+            out.push(Bytes::from(masked));
+        }
+        let kept = opening.unwrap_or(end).min(self.given);
+        self.forget(kept.saturating_sub(CONTEXT_BYTES));
+    }
+
     /// Hands on the last line, which has no end.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) {
         let mut masked = Vec::new();
@@ -110,12 +161,19 @@ impl LogMasker {
         }
     }
 
-    /// Adds to the line, a little at a time, so that its bound holds.
+    /// Adds to the line, a little at a time, so that its bound holds. The steps are those of the
+    /// line, whatever the pieces.
     fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        for piece in bytes.chunks(LOOK_BACK_BYTES) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = LOOK_BACK_BYTES - self.line.len() % LOOK_BACK_BYTES;
+            let (piece, behind) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            rest = behind;
             self.line.extend_from_slice(piece);
             self.leave_secret();
-            if self.line.len() >= 2 * LOOK_BACK_BYTES {
+            if self.line.len() >= 2 * LOOK_BACK_BYTES
+                && self.line.len().is_multiple_of(LOOK_BACK_BYTES)
+            {
                 self.shorten(out);
             }
         }
@@ -126,10 +184,10 @@ impl LogMasker {
         if self.within == Within::Secret {
             match self.line.iter().position(u8::is_ascii_whitespace) {
                 Some(end) => {
-                    self.line.drain(..end);
+                    self.forget(end);
                     self.within = Within::Line;
                 }
-                None => self.line.clear(),
+                None => self.clear(),
             }
         }
     }
@@ -137,21 +195,12 @@ impl LogMasker {
     fn end_line(&mut self, out: &mut Vec<u8>) {
         if let Within::Key(length) = self.within {
             self.key_line(length);
-        } else if !self.line.is_empty() {
+        } else if self.line.len() > self.given {
             let begins = self.begins_key();
-            match self.program.everywhere {
-                Some(set) => match self.program.guards.apply(set, &self.line) {
-                    Some(guarded) => {
-                        self.masked_count += guarded.count as u64;
-                        out.extend_from_slice(&guarded.text);
-                        // Where all went to the end of the line, the line still ends.
-                        if self.line.ends_with(b"\n") && !guarded.text.ends_with(b"\n") {
-                            out.push(b'\n');
-                        }
-                    }
-                    None => out.extend_from_slice(&self.line),
-                },
-                None => out.extend_from_slice(&self.line),
+            self.give(self.line.len(), out);
+            // Where all went to the end of the line, the line still ends.
+            if self.line.ends_with(b"\n") && !out.ends_with(b"\n") {
+                out.push(b'\n');
             }
             if begins {
                 self.within = Within::Key(0);
@@ -160,7 +209,44 @@ impl LogMasker {
         if self.within == Within::Secret {
             self.within = Within::Line;
         }
+        self.clear();
+    }
+
+    /// Hands on the line up to there, with what is found in it replaced.
+    fn give(&mut self, cut: usize, out: &mut Vec<u8>) {
+        let Some(set) = self.program.everywhere else {
+            return;
+        };
+        let mut done = self.given;
+        // What overlaps becomes one marker, of the first.
+        let mut marked = 0;
+        for (start, end, mask) in self.program.guards.places(set, &self.line) {
+            if start >= cut || end <= self.given {
+                continue;
+            }
+            if start >= marked {
+                out.extend_from_slice(self.line.get(done..start).unwrap_or_default());
+                out.extend_from_slice(marker::text(mask).as_bytes());
+                self.masked_count += 1;
+            }
+            marked = marked.max(end);
+            done = done.max(end);
+        }
+        out.extend_from_slice(self.line.get(done..cut).unwrap_or_default());
+        self.given = done.max(cut);
+    }
+
+    /// The front of the line goes, handed on or hidden.
+    fn forget(&mut self, count: usize) {
+        self.line.drain(..count.min(self.line.len()));
+        self.given = self.given.saturating_sub(count);
+        self.openings.shift(count);
+    }
+
+    fn clear(&mut self) {
         self.line.clear();
+        self.given = 0;
+        self.openings.restart();
     }
 
     /// The line begins a private key that does not end on it, and private keys are looked for.
@@ -187,34 +273,36 @@ impl LogMasker {
     fn shorten(&mut self, out: &mut Vec<u8>) {
         if let Within::Key(length) = self.within {
             self.key_line(length);
-            self.line.clear();
+            self.clear();
             return;
         }
         let Some(set) = self.program.everywhere else {
             return;
         };
-        let mut cut = self.line.len() - LOOK_BACK_BYTES;
-        let spans = self.program.guards.spans(set, &self.line);
-        for (start, end) in &spans {
-            if (*start..*end).contains(&cut) {
-                cut = *start;
-            }
-        }
-        if cut == 0 {
+        let places = self.program.guards.places(set, &self.line);
+        let mut cut = before(&places, self.line.len() - LOOK_BACK_BYTES);
+        if cut <= self.given {
             if self.line.len() < LINE_BYTES_MAX {
+                self.forget(cut);
                 return;
             }
             cut = self.line.len();
             self.within = Within::Secret;
         }
-        let kept = self.line.split_off(cut);
-        match self.program.guards.apply(set, &self.line) {
-            Some(guarded) => {
-                self.masked_count += guarded.count as u64;
-                out.extend_from_slice(&guarded.text);
-            }
-            None => out.extend_from_slice(&self.line),
-        }
-        self.line = kept;
+        self.give(cut, out);
+        self.forget(cut);
     }
+}
+
+/// The cut, moved before each place that it would part.
+fn before(places: &[(usize, usize, &str)], cut: usize) -> usize {
+    let parted = |cut: usize, (from, to, _): &(usize, usize, &str)| {
+        if (from + 1..*to).contains(&cut) {
+            *from
+        } else {
+            cut
+        }
+    };
+    // The last first: one that it was moved before may lie in another.
+    places.iter().rev().fold(cut, parted)
 }

@@ -203,6 +203,13 @@ impl MaskProgram {
         compile(spec, 0)
     }
 
+    /// Whether a detector that watches everywhere finds something in a text.
+    #[must_use]
+    pub fn finds(&self, text: &[u8]) -> bool {
+        self.everywhere
+            .is_some_and(|set| !self.guards.places(set, text).is_empty())
+    }
+
     /// The body is a stream of documents.
     #[must_use]
     pub fn is_stream(&self) -> bool {

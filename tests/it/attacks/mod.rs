@@ -10,6 +10,7 @@ mod identity;
 mod masking;
 mod methods;
 mod paths;
+mod sessions;
 mod upgrades;
 mod verbs;
 mod write_back;

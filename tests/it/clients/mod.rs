@@ -2,6 +2,7 @@
 
 mod kubectl;
 mod libraries;
+pub(crate) mod masked_sessions;
 mod normal;
 mod rust;
 mod sessions;

@@ -5,6 +5,7 @@ mod bodies;
 mod bystanders;
 mod heads;
 mod live;
+mod masked_sessions;
 mod masks;
 mod retries;
 mod sessions;
@@ -38,10 +39,16 @@ impl Bench {
     }
 
     fn with_rules(script: Script, more: &str) -> Self {
+        Self::with_masks(script, more, "")
+    }
+
+    fn with_masks(script: Script, more: &str, masks: &str) -> Self {
         let upstream = FakeUpstream::start(script);
         let issuer = Issuer::start();
         let rules = [EVERYTHING, more].concat();
-        let bundle = Bundle::open(&issuer, &["one"]).with_rules(&rules);
+        let bundle = Bundle::open(&issuer, &["one"])
+            .with("masks.kdl", masks)
+            .with_rules(&rules);
         let setup = Setup::with_kubeconfig(&upstream.kubeconfig(), &issuer);
         let gateway = setup.with_bundle(bundle).start();
         Self {

@@ -651,7 +651,7 @@ fn sorted(value: &Value) -> Value {
             Value::Object(all.into_iter().collect())
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

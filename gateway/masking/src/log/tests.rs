@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::guard::{Detector, GuardRule, GuardScope};
 use crate::program::{MaskSpec, Mount};
@@ -82,4 +84,294 @@ fn without_detectors_the_chunk_itself_is_handed_on() {
     let mut out = Vec::new();
     masker.push(&chunk, &mut out);
     assert_eq!(out[0].as_ptr(), chunk.as_ptr());
+}
+
+/// Messages of a session: what came out after each.
+fn session(program: &Arc<MaskProgram>, messages: &[&str]) -> Vec<String> {
+    let mut masker = LogMasker::new(Arc::clone(program));
+    let mut given = Vec::new();
+    for message in messages {
+        let mut out = Vec::new();
+        masker.push(&Bytes::copy_from_slice(message.as_bytes()), &mut out);
+        masker.release(&mut out);
+        given.push(String::from_utf8(out.concat()).unwrap());
+    }
+    let mut out = Vec::new();
+    masker.finish(&mut out);
+    given.push(String::from_utf8(out.concat()).unwrap());
+    given
+}
+
+fn check_session(messages: &[&str], expected: &[&str]) {
+    let given = session(&program(), messages);
+    let expected: Vec<String> = expected
+        .iter()
+        .map(|text| text.replace('#', "countersign-masked:m"))
+        .collect();
+    assert_eq!(given, expected, "{messages:?}");
+}
+
+#[test]
+fn a_prompt_comes_out_although_its_line_has_no_end() {
+    check_session(&["$ "], &["$ ", ""]);
+    check_session(&["Password: "], &["Password: ", ""]);
+    check_session(&["user@host:/srv$ ", "ls"], &["user@host:/srv$ ", "ls", ""]);
+    check_session(&["Continue? [y/n] "], &["Continue? [y/n] ", ""]);
+    check_session(&["\x1b[1;32m❯\x1b[0m "], &["\x1b[1;32m❯\x1b[0m ", ""]);
+    // Each letter could begin a token; a person sees it all the same.
+    let letters = ["e", "y", "J", " ", "A", "K", "I", "A", "\r\n"];
+    check_session(
+        &letters,
+        &["e", "y", "J", " ", "A", "K", "I", "A", "\r\n", ""],
+    );
+}
+
+#[test]
+fn what_may_go_on_as_a_secret_is_held_and_nothing_else() {
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    // Only the next byte says whether the word ends here.
+    check_session(&[key], &["", "#"]);
+    check_session(&[key, "X"], &["", "AKIAIOSFODNN7EXAMPLEX", ""]);
+    check_session(&["key AKIAIOSFOD", "NN7EXAMPLE $ "], &["key ", "# $ ", ""]);
+    check_session(&["key AKIAIOSFOD", "??"], &["key ", "AKIAIOSFOD??", ""]);
+    // Fewer than eight bytes went ahead; of the rest nothing.
+    check_session(&["AKIA", "IOSFODNN7EXAMPLE", "."], &["AKIA", "", "#.", ""]);
+    let letters: Vec<String> = key.chars().map(String::from).collect();
+    let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+    let given = session(&program(), &letters).concat();
+    assert_eq!(given, "AKIAIOScountersign-masked:m");
+    // A token may always be longer, so it waits for what is no part of it, or the end.
+    let token = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl";
+    check_session(&["t ", token, "$ "], &["t ", "", "#$ ", ""]);
+    check_session(&[token], &["", "#"]);
+    check_session(&[token, "AAAA\n"], &["", "#\n", ""]);
+}
+
+#[test]
+fn a_key_on_a_terminal_is_held_until_it_is_known() {
+    let begin = "-----BEGIN RSA PRIVATE KEY-----\r\n";
+    let end = "-----END RSA PRIVATE KEY-----\r\n";
+    check_session(
+        &[
+            "$ -----BEGIN RSA",
+            " PRIVATE KEY-----",
+            "\r\n",
+            "MIIB",
+            "\r\n",
+            end,
+            "$ ",
+        ],
+        &["$ ", "", "#\n", "", "", "", "$ ", ""],
+    );
+    check_session(&[begin, "MIIB"], &["#\n", "", ""]);
+    // A key on one line ends on it.
+    let line = "-----BEGIN PRIVATE KEY-----abc-----END PRIVATE KEY-----";
+    check_session(&[line, "$ "], &["#", "$ ", ""]);
+    // Rulers of tables are no keys.
+    check_session(&["-----", "---------"], &["-----", "---------", ""]);
+}
+
+#[test]
+fn what_goes_on_for_long_without_a_line_end_is_handed_on_piece_by_piece() {
+    let screen = "\x1b[12;4Hrow ".repeat(700);
+    let pieces: Vec<&str> = vec![&screen; 5];
+    let given = session(&program(), &pieces);
+    assert_eq!(given.concat(), pieces.concat());
+    for (index, piece) in given.iter().take(5).enumerate() {
+        assert_eq!(piece.len(), screen.len(), "{index}");
+    }
+}
+
+#[test]
+fn a_secret_of_any_length_does_not_leave_with_its_beginning() {
+    let long = "b".repeat(30_000);
+    let messages = ["eyJhbGc", "iOi.eyJzdWIi.", &long, &long, " rest $ "];
+    let given = session(&program(), &messages);
+    assert_eq!(given.concat(), "eyJhbGccountersign-masked:m rest $ ");
+}
+
+/// Some detectors and own expressions, with what is asked of their surroundings taken away, so that
+/// the twin can be exact.
+const EXPRESSIONS: [&str; 8] = [
+    r"(?-u)eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}",
+    r"(?s-u)-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----(?:.*?-----END [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----|.*)",
+    r"(?-u)(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
+    r"(?-u)[a-c]{1,4}@[a-c](?:[a-c-]{0,3}\.)+[a-c]{2,4}",
+    r"(?-u)[0-9](?:[ -]?[0-9]){12,18}",
+    r"pin=[0-9]{4}|pin=x+y",
+    r"(a|ab)(c|bcd)(d*)",
+    r"é+=\d{2}",
+];
+
+/// The slow twin: from every place an automaton of its own reads to the end, and then every pair of
+/// bytes is tried.
+fn twin(expression: &str, text: &[u8]) -> Option<usize> {
+    use regex_automata::Anchored;
+    use regex_automata::dfa::{Automaton as _, StartKind, dense};
+    use regex_automata::util::{primitives::StateID, start, syntax};
+    let dfa = dense::Builder::new()
+        .configure(dense::Config::new().start_kind(StartKind::Anchored))
+        .syntax(syntax::Config::new().utf8(false))
+        .build(expression)
+        .unwrap();
+    let reads_on = |state: StateID| {
+        (0..=u8::MAX).any(|one| {
+            let next = dfa.next_state(state, one);
+            !dfa.is_dead_state(next)
+                && (0..=u8::MAX).any(|two| !dfa.is_dead_state(dfa.next_state(next, two)))
+        })
+    };
+    let mut at = 0;
+    while at < text.len() {
+        let begin = start::Config::new().anchored(Anchored::Yes);
+        let mut state = dfa.start_state(&begin).unwrap();
+        let mut matched = None;
+        for (index, byte) in text.iter().enumerate().skip(at) {
+            state = dfa.next_state(state, *byte);
+            if dfa.is_match_state(state) {
+                matched = Some(index);
+            }
+            if dfa.is_dead_state(state) {
+                break;
+            }
+        }
+        if !dfa.is_dead_state(state) && reads_on(state) {
+            return Some(at);
+        }
+        if dfa.is_match_state(dfa.next_eoi_state(state)) {
+            matched = Some(text.len());
+        }
+        // What is found is found; the next begins behind it.
+        at = matched.filter(|end| *end > at).unwrap_or(at + 1);
+    }
+    None
+}
+
+fn detect(expressions: &[&str]) -> Arc<MaskProgram> {
+    let guard = GuardRule {
+        mask: "m".into(),
+        detectors: expressions
+            .iter()
+            .map(|own| Detector::Pattern((*own).into()))
+            .collect(),
+        scope: GuardScope::Found,
+        within: None,
+    };
+    let spec = MaskSpec {
+        guards: vec![guard],
+        ..MaskSpec::default()
+    };
+    Arc::new(MaskProgram::compile(&spec).unwrap())
+}
+
+fn check_opening(expression: &str, text: &str, cuts: &[usize]) {
+    let program = detect(&[expression]);
+    let set = program.everywhere.unwrap();
+    let mut openings = Openings::default();
+    for cut in cuts {
+        let part = text.as_bytes().get(..*cut).unwrap_or(text.as_bytes());
+        openings.follow(&program.guards, set, part);
+    }
+    let found = openings.follow(&program.guards, set, text.as_bytes());
+    let expected = twin(expression, text.as_bytes());
+    assert_eq!(found, expected, "{expression} on {text:?}");
+}
+
+#[test]
+fn openings_are_those_of_the_slow_twin() {
+    for text in [
+        "",
+        "a",
+        "abc",
+        "abcd",
+        "xabcd ab",
+        "pin=",
+        "pin=12",
+        "pin=1234",
+        "pin=xx",
+        "pin=xxy p",
+        "b@a",
+        "b@a.",
+        "b@a.bb",
+        "b@a.bb ",
+        "1 2 3",
+        "1 2 3 ",
+        "x-----BEGIN ",
+        "é",
+        "é=1",
+        "é=12",
+        "-----BEGIN PRIVATE KEY-----a-----END PRIVATE KEY-----",
+        "AKIAIOSFODNN7EXAMPLE",
+        "-----BEGIN PRIVATE KEY-----a",
+        "eyJabcdef.abcdef.abcdef",
+        "eyJeyJabcdef.abc",
+        "AAKIA",
+    ] {
+        for expression in EXPRESSIONS {
+            check_opening(expression, text, &[]);
+            check_opening(expression, text, &[1, 2, 5]);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn openings_are_those_of_the_slow_twin_on_any_text(
+        index in 0..EXPRESSIONS.len(),
+        text in "([a-d@. =]|pin=|-----BEGIN |PRIVATE KEY-----|-----END |eyJ|AKIA|[0-9]|é|x|y){0,14}",
+        cut in 0_usize..20,
+    ) {
+        check_opening(EXPRESSIONS[index], &text, &[cut]);
+    }
+
+    /// Whatever the pieces and pauses, of a secret no more than its first seven bytes come out, and
+    /// all that is no secret comes out as it is.
+    #[test]
+    fn of_a_secret_in_pieces_only_the_first_bytes_may_come_out(
+        words in prop::collection::vec("(AKIA[A-Z0-9]{16}|[a-z]{0,9}|\\$|[ \n]|eyJ[a-z]{6}\\.[a-z]{6}\\.[a-z]{6,40})", 0..12),
+        cuts in prop::collection::vec((0_usize..200, any::<bool>()), 0..12),
+    ) {
+        let text = words.join(" ");
+        let mut cuts: Vec<(usize, bool)> = cuts;
+        cuts.retain(|(at, _)| *at < text.len());
+        cuts.sort_unstable();
+        let mut masker = LogMasker::new(program());
+        let mut out = Vec::new();
+        let mut done = 0;
+        for (at, pauses) in cuts {
+            masker.push(&Bytes::copy_from_slice(&text.as_bytes()[done..at]), &mut out);
+            if pauses {
+                masker.release(&mut out);
+            }
+            done = at;
+        }
+        masker.push(&Bytes::copy_from_slice(&text.as_bytes()[done..]), &mut out);
+        masker.finish(&mut out);
+        let given = String::from_utf8(out.concat()).unwrap();
+        let set = program().everywhere.unwrap();
+        let program = program();
+        for (from, to, _) in program.guards.places(set, text.as_bytes()) {
+            prop_assert!(!given.contains(&text[from..(from + 8).min(to)]), "{given}");
+        }
+        let plain = run(text.as_bytes(), text.len().max(1));
+        // What may be out before a secret is known is the one difference.
+        let unmarked = |text: &str| {
+            text.split_whitespace()
+                .filter(|word| !word.contains("countersign-masked:m"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        prop_assert_eq!(unmarked(&given), unmarked(&plain));
+    }
+
+    #[test]
+    fn the_pieces_alone_change_nothing(
+        text in "([a-z ]{0,9}|AKIA[A-Z0-9]{16}|\n|x{3000}|y{5000} |eyJabcdef\\.abcdef\\.(b{6}|b{9000})){0,9}",
+        sizes in prop::collection::vec(1_usize..6000, 1..4),
+    ) {
+        let whole = run(text.as_bytes(), text.len().max(1));
+        for size in sizes {
+            prop_assert_eq!(&run(text.as_bytes(), size), &whole);
+        }
+    }
 }

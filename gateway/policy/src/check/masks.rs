@@ -44,6 +44,7 @@ pub(super) fn check(bundle: &Bundle, table: &MaskTable, report: &mut Report) {
             if let Some(listed) = listed.filter(|listed| !listed.is_empty()) {
                 paths(name, part, &listed, report);
                 streams(name, part, &listed, report);
+                tunnels(name, part, &listed, report);
             }
         }
     }
@@ -160,6 +161,21 @@ fn streams(name: &str, part: &MaskPart, listed: &[ResourceId], report: &mut Repo
         let message = format!("mask `{name}`: a stream of text has no fields to mask");
         let finding = Finding::new(Code::GP408, message, place.clone());
         report.add(finding.help("write `detect \"jwt\" \"pem\" redact` without a path"));
+    }
+}
+
+/// What passes through a port or a proxy is no text that could be read.
+fn tunnels(name: &str, part: &MaskPart, listed: &[ResourceId], report: &mut Report) {
+    let is_tunnel = |one: &&ResourceId| matches!(&*one.subresource, "portforward" | "proxy");
+    let Some(tunnel) = listed.iter().find(is_tunnel) else {
+        return;
+    };
+    for detection in part.detections.iter().filter(|own| own.within.is_none()) {
+        let message = format!(
+            "mask `{name}`: what passes through `{tunnel}` cannot be masked, so it is denied"
+        );
+        let finding = Finding::new(Code::GP408, message, detection.location.clone());
+        report.add(finding.help("take it out of the `for`; a rule that denies it says so plainly"));
     }
 }
 

@@ -315,7 +315,7 @@ pub static CATALOGUE: &[CodeEntry] = &[
         Code::GP408,
         Level::Warning,
         "Mask that cannot do what it says",
-        "A mask with paths alone on a log or session, a detector on a field that holds no text, a mask for other resources than its rule's, `hash` shown to callers who may write the kind and so can guess values.",
+        "A mask with paths alone on a log or session, a detector on a field that holds no text or on a port or proxy, whose bytes nobody can read, a mask for other resources than its rule's, `hash` shown to callers who may write the kind and so can guess values.",
     ),
     entry(
         Code::GP501,

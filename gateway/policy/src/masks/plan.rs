@@ -156,7 +156,8 @@ pub(super) struct Source<'a> {
 /// What is to be done to a stream of text or bytes.
 #[derive(Debug, Clone)]
 pub enum StreamMasking {
-    /// Its text goes through the detectors of this program; they are a second net (K-4.19).
+    /// Its text goes through the detectors of this program; they are a second net (K-4.19). So does
+    /// JSON that stands in it, such as the status at the end of a session.
     Detect(Arc<MaskProgram>),
     /// The masks name paths alone, and text has none: it cannot be masked and must not be given.
     Impossible,
@@ -269,6 +270,7 @@ impl MaskPlan {
             }
             let spec = MaskSpec {
                 guards,
+                mounts: vec![Mount::Root],
                 ..MaskSpec::default()
             };
             // INVARIANT 2: what cannot be compiled cannot be masked.

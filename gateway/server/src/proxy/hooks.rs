@@ -247,10 +247,6 @@ impl ProxyHttp for Gateway {
         end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        if ctx.upgraded {
-            // Bytes of a session; none is allowed that would have to be masked.
-            return Ok(None);
-        }
         let exchange = ctx.exchange.as_mut().ok_or_else(not_admitted)?;
         let next = exchange.response_body(body.take(), end_of_stream);
         *body = next.map_err(forward::unfit)?;

@@ -146,7 +146,7 @@ labels! {
         Encoding = "encoding",
         /// It came in a form that cannot be masked.
         MediaType = "media-type",
-        /// It is not JSON or not UTF-8.
+        /// It is not JSON, not UTF-8, or a session of frames that are not understood.
         Malformed = "malformed",
         /// It ended too early.
         Truncated = "truncated",
