@@ -5,6 +5,7 @@ mod bodies;
 mod bystanders;
 mod heads;
 mod live;
+mod long_lists;
 mod masks;
 mod retries;
 mod sessions;
