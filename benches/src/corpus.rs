@@ -141,7 +141,7 @@ impl Corpus {
                 0..=1 => helm_release(numbers, text),
                 2..=31 => pod(numbers, text),
                 32..=46 => lease(numbers, text),
-                _ => secret(numbers, text, 240),
+                _ => secret(numbers, text, 310),
             },
         }
     }
