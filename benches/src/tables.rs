@@ -313,7 +313,11 @@ impl Floor {
 
     fn cells(self) -> [String; 4] {
         let value = self.value.map_or_else(|| "–".to_owned(), short);
-        let held = if self.is_held { "yes" } else { "**no**" };
+        let held = match (self.value, self.is_held) {
+            (None, _) => "not measured",
+            (Some(_), true) => "yes",
+            (Some(_), false) => "**no**",
+        };
         [self.what, self.wanted, value, held.to_owned()]
     }
 }

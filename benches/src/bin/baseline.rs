@@ -80,6 +80,7 @@ fn machine() -> Result<String> {
     ];
     let sets: Vec<&str> = sets.into_iter().filter(|set| flags.contains(set)).collect();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kernel: Vec<&str> = kernel.split('.').take(2).collect();
     let load = fs::read_to_string("/proc/loadavg")?;
     let date = Command::new("date").arg("+%Y-%m-%d").output()?;
     Ok(format!(
@@ -89,7 +90,7 @@ fn machine() -> Result<String> {
         field("cpu family"),
         field("model\t"),
         sets.join(" "),
-        kernel.trim(),
+        kernel.join("."),
         String::from_utf8_lossy(&date.stdout).trim(),
         load.split(' ').next().unwrap_or_default(),
     ) + &versions(Path::new("Cargo.lock")))
