@@ -40,25 +40,66 @@ pub enum Corpus {
     Secrets,
     /// A list of Pods.
     Pods,
+    /// Events of a watch: Secrets, Pods, Leases and Helm releases, one line each.
+    Watch,
+    /// A list of `ConfigMap`s, each with one text of a mebibyte.
+    ConfigMaps,
 }
 
+/// The length of a `ConfigMap`'s text.
+const CONFIG_BYTES: usize = 1 << 20;
+
 impl Corpus {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Secrets, Self::Pods, Self::Watch, Self::ConfigMaps];
+
     /// In cases of rows.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Secrets => "secrets",
             Self::Pods => "pods",
+            Self::Watch => "watch",
+            Self::ConfigMaps => "configmap",
         }
     }
 
-    /// A list of at least so many bytes.
+    /// At least so many bytes: a list, or the events of a watch, each of which is a document.
     #[must_use]
-    pub fn list(self, bytes: usize) -> Vec<u8> {
+    pub fn documents(self, bytes: usize) -> Vec<Vec<u8>> {
+        if self != Self::Watch {
+            return vec![self.list(bytes)];
+        }
+        let mut numbers = Numbers(SEED);
+        let mut events = Vec::new();
+        let mut total = 0;
+        while total < bytes {
+            let event = self.event(&mut numbers);
+            total += event.len();
+            events.push(event);
+        }
+        events
+    }
+
+    /// Objects as they stand in lists.
+    #[must_use]
+    pub fn objects(self, count: usize) -> Vec<String> {
+        let mut numbers = Numbers(SEED);
+        let object = |_| {
+            let mut text = String::new();
+            self.object(&mut numbers, &mut text);
+            text
+        };
+        (0..count).map(object).collect()
+    }
+
+    fn list(self, bytes: usize) -> Vec<u8> {
         let mut numbers = Numbers(SEED);
         let kind = match self {
             Self::Secrets => "SecretList",
             Self::Pods => "PodList",
+            Self::ConfigMaps => "ConfigMapList",
+            Self::Watch => "List",
         };
         let mut text = format!(
             r#"{{"kind":"{kind}","apiVersion":"v1","metadata":{{"resourceVersion":"91823"}},"items":["#
@@ -77,20 +118,31 @@ impl Corpus {
     #[must_use]
     pub fn events(self, count: usize) -> Vec<Vec<u8>> {
         let mut numbers = Numbers(SEED);
-        (0..count)
-            .map(|_| {
-                let mut text = r#"{"type":"MODIFIED","object":"#.to_owned();
-                self.object(&mut numbers, &mut text);
-                text.push_str("}\n");
-                text.into_bytes()
-            })
-            .collect()
+        (0..count).map(|_| self.event(&mut numbers)).collect()
+    }
+
+    fn event(self, numbers: &mut Numbers) -> Vec<u8> {
+        let mut text = r#"{"type":"MODIFIED","object":"#.to_owned();
+        self.object(numbers, &mut text);
+        text.push_str("}\n");
+        text.into_bytes()
     }
 
     fn object(self, numbers: &mut Numbers, text: &mut String) {
         match self {
-            Self::Secrets => secret(numbers, text),
+            Self::Secrets => match numbers.below(50) {
+                0 => helm_release(numbers, text),
+                _ => secret(numbers, text, 560),
+            },
             Self::Pods => pod(numbers, text),
+            Self::ConfigMaps => config_map(numbers, text),
+            // The sizes of a cluster's watches: half below 2.8 KB, one in a hundred above 13 KB.
+            Self::Watch => match numbers.below(100) {
+                0..=1 => helm_release(numbers, text),
+                2..=31 => pod(numbers, text),
+                32..=46 => lease(numbers, text),
+                _ => secret(numbers, text, 310),
+            },
         }
     }
 }
@@ -106,7 +158,8 @@ fn head(numbers: &mut Numbers, name: &str, text: &mut String) {
     );
 }
 
-fn secret(numbers: &mut Numbers, text: &mut String) {
+/// With values of 40 bytes and up to so many more.
+fn secret(numbers: &mut Numbers, text: &mut String, more: u64) {
     head(numbers, "storefront", text);
     if numbers.below(10) < 3 {
         let (a, b) = (numbers.hex(420), numbers.hex(900));
@@ -125,12 +178,49 @@ fn secret(numbers: &mut Numbers, text: &mut String) {
     text.push_str(r#"},"f:metadata":{"f:annotations":{".":{},"f:meta.helm.sh/release-name":{},"f:kubectl.kubernetes.io/last-applied-configuration":{}},"f:labels":{".":{},"f:app.kubernetes.io/name":{},"f:app.kubernetes.io/managed-by":{}}},"f:type":{}}}]},"data":{"#);
     let mut parting = "";
     for key in &keys {
-        let length = 40 + numbers.below(560);
+        let length = 40 + numbers.below(more);
         let value = numbers.hex(length);
         add(text, format_args!(r#"{parting}"key-{key}":"{value}""#));
         parting = ",";
     }
     text.push_str(r#"},"type":"Opaque"}"#);
+}
+
+/// A Secret with one long value.
+fn helm_release(numbers: &mut Numbers, text: &mut String) {
+    head(numbers, "sh.helm.release.v1.storefront", text);
+    let length = 10_000 + numbers.below(6_000);
+    let release = numbers.hex(length);
+    add(
+        text,
+        format_args!(
+            r#"}},"managedFields":[{{"manager":"Helm","operation":"Update","apiVersion":"v1","time":"2026-05-01T10:00:00Z","fieldsType":"FieldsV1","fieldsV1":{{"f:data":{{".":{{}},"f:release":{{}}}},"f:metadata":{{"f:labels":{{".":{{}},"f:name":{{}},"f:owner":{{}},"f:status":{{}},"f:version":{{}}}}}},"f:type":{{}}}}}}]}},"data":{{"release":"{release}"}},"type":"helm.sh/release.v1"}}"#
+        ),
+    );
+}
+
+/// What nodes renew all the time.
+fn lease(numbers: &mut Numbers, text: &mut String) {
+    head(numbers, "node", text);
+    let (holder, micros) = (numbers.hex(9), numbers.below(1_000_000));
+    add(
+        text,
+        format_args!(
+            r#"}}}},"spec":{{"holderIdentity":"node-{holder}","leaseDurationSeconds":40,"renewTime":"2026-05-01T10:00:00.{micros:06}Z"}}}}"#
+        ),
+    );
+}
+
+/// Lines of a configuration file: one escape in about fourteen bytes.
+fn config_map(numbers: &mut Numbers, text: &mut String) {
+    head(numbers, "storefront", text);
+    text.push_str(r#"}},"data":{"storefront.conf":""#);
+    let end = text.len() + CONFIG_BYTES;
+    while text.len() < end {
+        let (key, value) = (numbers.hex(6), numbers.hex(4));
+        add(text, format_args!(r"{key} = {value}\n"));
+    }
+    text.push_str(r#""}}"#);
 }
 
 fn pod(numbers: &mut Numbers, text: &mut String) {
@@ -209,15 +299,25 @@ mod tests {
 
     #[test]
     fn corpora_are_json_of_the_wanted_size() {
-        for corpus in [Corpus::Secrets, Corpus::Pods] {
-            let list = corpus.list(1 << 16);
-            assert!(list.len() >= 1 << 16);
-            let read: serde_json::Value = serde_json::from_slice(&list).unwrap();
-            assert!(read["items"].as_array().unwrap().len() > 3);
+        for corpus in Corpus::ALL {
+            let documents = corpus.documents(1 << 16);
+            assert!(documents.iter().map(Vec::len).sum::<usize>() >= 1 << 16);
+            for document in documents {
+                let read: serde_json::Value = serde_json::from_slice(&document).unwrap();
+                assert!(read.get("items").or(read.get("object")).is_some());
+            }
             for event in corpus.events(3) {
                 let read: serde_json::Value = serde_json::from_slice(&event).unwrap();
                 assert_eq!(read["type"], "MODIFIED");
             }
         }
+    }
+
+    #[test]
+    fn events_of_a_watch_have_the_sizes_of_a_clusters() {
+        let mut sizes: Vec<usize> = Corpus::Watch.events(2_000).iter().map(Vec::len).collect();
+        sizes.sort_unstable();
+        assert!((2_600..3_000).contains(&sizes[1_000]), "{}", sizes[1_000]);
+        assert!((12_000..15_000).contains(&sizes[1_980]), "{}", sizes[1_980]);
     }
 }

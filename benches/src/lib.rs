@@ -7,11 +7,18 @@
 
 #[cfg(feature = "policy")]
 pub mod cedar;
-#[cfg(feature = "masking")]
+#[cfg(any(feature = "masking", feature = "stream"))]
 pub mod corpus;
 pub mod load;
+#[cfg(feature = "masking")]
+pub mod peers;
 pub mod process;
 pub mod row;
 pub mod sample;
 #[cfg(feature = "gateway")]
 pub mod stage;
+#[cfg(feature = "stream")]
+pub mod stream;
+pub mod tables;
+#[cfg(feature = "masking")]
+pub mod traps;

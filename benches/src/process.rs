@@ -107,10 +107,31 @@ impl Process {
     /// # Errors
     /// The program has ended.
     pub fn resident_kb(&self) -> Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory held since [`Self::forget_peak`], in kB.
+    ///
+    /// # Errors
+    /// The program has ended.
+    pub fn peak_kb(&self) -> Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    /// The peak counts from now on.
+    ///
+    /// # Errors
+    /// The system does not allow it.
+    pub fn forget_peak(&self) -> Result<()> {
+        fs::write(self.proc("clear_refs"), "5").context("cannot reset the peak of memory")
+    }
+
+    fn status(&self, field: &str) -> Result<f64> {
         let status = fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let value = line.and_then(|line| line.split_whitespace().next());
-        Ok(value.context("/proc/PID/status has VmRSS")?.parse()?)
+        let value = value.with_context(|| format!("/proc/PID/status has {field}"))?;
+        Ok(value.parse()?)
     }
 
     /// Open files and sockets.
@@ -147,6 +168,8 @@ mod tests {
             .wait_until("memory", |process| process.resident_kb().ok())
             .unwrap();
         assert!(memory >= 0.0);
+        process.forget_peak().unwrap();
+        assert!(process.peak_kb().unwrap() >= memory);
         assert!(process.cpu_seconds().unwrap() < 5.0);
         let id = process.child.id();
         drop(process);

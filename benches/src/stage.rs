@@ -85,6 +85,14 @@ impl Stage {
     /// # Errors
     /// A file cannot be written, or there is no randomness.
     pub fn new(countersign: PathBuf, passthrough: PathBuf) -> Result<Self> {
+        Self::with_rules(countersign, passthrough, RULES)
+    }
+
+    /// The same with so many rules.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_rules(countersign: PathBuf, passthrough: PathBuf, rules: usize) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("countersign-bench-")
             .tempdir()?;
@@ -108,7 +116,7 @@ impl Stage {
         stage.write_certificates()?;
         stage.headers = vec![bearer(&stage.write_keys()?)];
         stage.behind.headers.clone_from(&stage.headers);
-        bundle::write(&stage.path("bundle"), RULES)?;
+        bundle::write(&stage.path("bundle"), rules)?;
         stage.write_kubeconfig()?;
         stage.write_configuration()?;
         stage.write("watch.json", &bookmark().repeat(5_000))?;
@@ -131,6 +139,26 @@ impl Stage {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Where the static upstream is, or what stands in for it.
+    #[must_use]
+    pub const fn upstream_address(&self) -> SocketAddr {
+        self.behind.address
+    }
+
+    /// The object that is read, as text.
+    #[must_use]
+    pub fn object() -> String {
+        pod().to_string()
+    }
+
+    /// Adds a file to the gateway's bundle.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn add_to_bundle(&self, name: &str, text: &str) -> Result<()> {
+        self.write(&format!("bundle/{name}"), text)
     }
 
     /// From now on proxies that are started have this behind them.

@@ -1,282 +1,390 @@
 //! The masker beside what else could be done with the same bytes, single thread.
+//!
+//!   bench-masking [secrets|pods|watch|configmap]...
+//!
+//! Without an argument all corpora, and first which of the tools is exact.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use gateway_benches::corpus::Corpus;
+use gateway_benches::peers::{self, Countersign, Job, Peer, SerdeValue, compile};
 use gateway_benches::row::Row;
 use gateway_benches::sample::Sample;
-use gateway_masking::{Encoding, FieldPath, Kernel, MaskProgram, MaskRule, MaskSpec, Masker};
-use gateway_masking::{Mount, Strategy};
-use serde_json::Value;
+use gateway_benches::traps;
+use gateway_masking::{Kernel, MaskProgram, Masker, Mount};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a gateway sees: bytes just decrypted, within the second-level cache.
 const HOT_BYTES: usize = 1 << 20;
-/// More than any cache.
+/// Once through: more than the second-level cache by far.
 const COLD_BYTES: usize = 48 << 20;
+/// 50 000 events.
+const COLD_WATCH_BYTES: usize = 236 << 20;
+/// Of programs that do a few megabytes a second.
+const COLD_PROGRAM_BYTES: usize = 4 << 20;
 const CHUNK_BYTES: usize = 64 * 1024;
-/// The best of so many passes counts: neighbours on the machine only ever add time.
-const PASSES: usize = 60;
-const COLD_PASSES: usize = 4;
-const SLOW_PASSES: usize = 8;
-const EVENTS: usize = 2_000;
+/// What TLS and HTTP/2 give at once.
+const RECORD_BYTES: usize = 16 * 1024;
+/// The best of the passes counts: neighbours on the machine only ever add time.
+const PASSES_TIME: Duration = Duration::from_millis(250);
+const PASSES_MIN: usize = 3;
+const EVENTS: usize = 50_000;
+const SLOW_EVENTS: usize = 5_000;
 
 const ANNOTATION: &str = "metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']";
 
 fn main() -> Result<()> {
-    for corpus in [Corpus::Secrets, Corpus::Pods] {
-        let hot = corpus.list(HOT_BYTES);
-        let peers = Peers::measure(&hot, dense(corpus))?;
-        for kernel in Kernel::available() {
-            for (density, paths) in densities(corpus) {
-                let program = compile(paths, Mount::Items)?;
-                let value = masked(&program, kernel, &hot, PASSES)?;
-                let case = format!("{} {} {density}", corpus.name(), kernel.name());
-                throughput(&case, value, Some(("serde_json Value", peers.value)))?;
-            }
-        }
-        let program = compile(dense(corpus), Mount::Items)?;
-        let best = Kernel::best();
-        let value = masked(&program, best, &hot, PASSES)?;
-        for (peer, rate) in peers.rows() {
-            let case = format!("{} {} dense, {peer}", corpus.name(), best.name());
-            throughput(&case, value, Some((peer, rate)))?;
-        }
-        let cold = corpus.list(COLD_BYTES);
-        let value = masked(&program, best, &cold, COLD_PASSES)?;
-        let copy = copied(&cold, COLD_PASSES);
-        let case = format!("{} {} dense cold", corpus.name(), best.name());
-        throughput(&case, value, Some(("memcpy", copy)))?;
-        events(corpus)?;
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted =
+        |corpus: &Corpus| wanted.is_empty() || wanted.iter().any(|name| name == corpus.name());
+    ensure!(
+        wanted.len()
+            <= Corpus::ALL
+                .iter()
+                .filter(|corpus| is_wanted(corpus))
+                .count(),
+        "usage: bench-masking [secrets|pods|watch|configmap]..."
+    );
+    if wanted.is_empty() {
+        exactness()?;
+    }
+    for corpus in Corpus::ALL.into_iter().filter(is_wanted) {
+        Bench::of(corpus).run()?;
     }
     Ok(())
 }
 
-const fn dense(corpus: Corpus) -> &'static [&'static str] {
-    match corpus {
-        Corpus::Secrets => &["data.*"],
-        Corpus::Pods => &["spec.containers[*].env[*].value"],
+fn exactness() -> Result<()> {
+    let job = traps::job()?;
+    let program = compile(&["data.*"], Mount::Items)?;
+    let mut tools: Vec<Box<dyn Peer>> = vec![Box::new(Countersign::new(program, Kernel::best()))];
+    tools.extend(peers::libraries(&job)?);
+    tools.extend(peers::programs(&job));
+    for tool in &mut tools {
+        traps::judge(tool.as_mut()).print()?;
     }
-}
-
-const fn densities(corpus: Corpus) -> [(&'static str, &'static [&'static str]); 4] {
-    let more: &[&str] = match corpus {
-        Corpus::Secrets => &["data.*", ANNOTATION],
-        Corpus::Pods => &["spec.containers[*].env[*].value", "status.podIP"],
-    };
-    [
-        ("none", &[]),
-        ("dense", dense(corpus)),
-        ("dense+", more),
-        ("anywhere", &["**.password"]),
-    ]
-}
-
-fn compile(paths: &[&str], mount: Mount) -> Result<Arc<MaskProgram>> {
-    let mut rules = Vec::new();
-    for path in paths {
-        rules.push(MaskRule {
-            mask: "bench".into(),
-            path: FieldPath::parse(path)?,
-            strategy: Strategy::Redact,
-            encoding: Encoding::Base64,
-        });
-    }
-    let spec = MaskSpec {
-        rules,
-        guards: Vec::new(),
-        mounts: vec![mount],
-    };
-    Ok(Arc::new(MaskProgram::compile(&spec)?))
-}
-
-fn throughput(case: &str, value: f64, peer: Option<(&str, f64)>) -> Result<()> {
-    Row {
-        bench: "masking.throughput",
-        case,
-        unit: "GB/s",
-        value,
-        peer,
-    }
-    .print()?;
     Ok(())
 }
 
-/// The best rate of so many passes, in GB/s.
-fn rate(bytes: usize, passes: usize, mut pass: impl FnMut()) -> f64 {
-    let mut best = f64::MAX;
-    for _ in 0..passes {
-        let start = Instant::now();
-        pass();
-        best = best.min(start.elapsed().as_secs_f64());
+/// How much of a corpus is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Density {
+    /// The path leads nowhere.
+    None,
+    /// About one value in 10 KB.
+    Sparse,
+    /// The values of every object.
+    Dense,
+    /// And one place more.
+    DenseAndMore,
+    /// A name at any depth.
+    Anywhere,
+}
+
+impl Density {
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::Sparse,
+        Self::Dense,
+        Self::DenseAndMore,
+        Self::Anywhere,
+    ];
+    /// What peers are asked for.
+    const PEERS: [Self; 2] = [Self::Dense, Self::DenseAndMore];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sparse => "sparse",
+            Self::Dense => "dense",
+            Self::DenseAndMore => "dense+",
+            Self::Anywhere => "anywhere",
+        }
     }
-    f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / best / 1e9
-}
 
-fn masked(program: &Arc<MaskProgram>, kernel: Kernel, body: &[u8], passes: usize) -> Result<f64> {
-    let body = Bytes::copy_from_slice(body);
-    let starts = (0..body.len()).step_by(CHUNK_BYTES);
-    let chunks: Vec<Bytes> = starts
-        .map(|start| body.slice(start..body.len().min(start + CHUNK_BYTES)))
-        .collect();
-    let mut out = Vec::new();
-    let mut fault = None;
-    let rate = rate(body.len(), passes, || {
-        let mut masker = Masker::new(Arc::clone(program), kernel);
-        for chunk in &chunks {
-            out.clear();
-            fault = fault.or(masker.push(chunk, &mut out).err());
-            black_box(&out);
+    const fn paths(self, corpus: Corpus) -> &'static [&'static str] {
+        const ENV: &str = "spec.containers[*].env[*].value";
+        match (self, corpus) {
+            (Self::None, _) => &["spec.nowhere.*"],
+            (Self::Sparse, Corpus::Secrets) => &[ANNOTATION],
+            (Self::Sparse, Corpus::Pods | Corpus::Watch) => &["status.podIP"],
+            (Self::Sparse, Corpus::ConfigMaps) => &["metadata.name"],
+            (Self::Dense, Corpus::Pods) => &[ENV],
+            (Self::Dense, Corpus::Secrets | Corpus::Watch | Corpus::ConfigMaps) => &["data.*"],
+            (Self::DenseAndMore, Corpus::Pods) => &[ENV, "status.podIP"],
+            (Self::DenseAndMore, Corpus::Secrets | Corpus::Watch | Corpus::ConfigMaps) => {
+                &["data.*", ANNOTATION]
+            }
+            (Self::Anywhere, _) => &["**.password"],
         }
-        fault = fault.or(masker.finish().err());
-    });
-    ensure!(fault.is_none(), "the corpus is masked whole");
-    Ok(rate)
+    }
 }
 
-fn copied(body: &[u8], passes: usize) -> f64 {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    rate(body.len(), passes, || {
-        for chunk in body.chunks(CHUNK_BYTES) {
-            if let Some(to) = buffer.get_mut(..chunk.len()) {
-                to.copy_from_slice(chunk);
-            }
-            black_box(&buffer);
+/// Documents and where they are cut.
+struct Body {
+    documents: Vec<Vec<u8>>,
+    whole: Bytes,
+}
+
+impl Body {
+    fn of(corpus: Corpus, bytes: usize) -> Self {
+        let documents = corpus.documents(bytes);
+        let whole = documents.concat().into();
+        Self { documents, whole }
+    }
+
+    fn chunks(&self, bytes: usize) -> Vec<Bytes> {
+        let starts = (0..self.whole.len()).step_by(bytes);
+        starts
+            .map(|start| self.whole.slice(start..self.whole.len().min(start + bytes)))
+            .collect()
+    }
+
+    /// The best rate of the passes, in GB/s.
+    fn rate(&self, mut pass: impl FnMut()) -> f64 {
+        let mut best = f64::MAX;
+        let begin = Instant::now();
+        let mut passes = 0;
+        while passes < PASSES_MIN || begin.elapsed() < PASSES_TIME {
+            let start = Instant::now();
+            pass();
+            best = best.min(start.elapsed().as_secs_f64());
+            passes += 1;
         }
-    })
-}
+        f64::from(u32::try_from(self.whole.len()).unwrap_or(u32::MAX)) / best / 1e9
+    }
 
-/// Rates of other ways, in GB/s. Each does less than the masker, or the same.
-struct Peers {
-    copy: f64,
-    /// Read, mask, write.
-    value: f64,
-    /// Only checked.
-    ignored: f64,
-    /// Only read.
-    tape: f64,
-    /// Read, mask, write.
-    sonic: f64,
-}
-
-impl Peers {
-    fn measure(body: &[u8], paths: &[&str]) -> Result<Self> {
-        let steps = FieldPath::parse(paths.first().context("a path")?)?;
-        let value = rate(body.len(), SLOW_PASSES, || {
-            if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
-                mask_items(&mut value, &steps);
-                black_box(serde_json::to_vec(&value).is_ok());
+    fn copied(&self) -> f64 {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        self.rate(|| {
+            for chunk in self.whole.chunks(CHUNK_BYTES) {
+                if let Some(to) = buffer.get_mut(..chunk.len()) {
+                    to.copy_from_slice(chunk);
+                }
+                black_box(&buffer);
             }
-        });
-        let ignored = rate(body.len(), PASSES, || {
-            black_box(serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok());
-        });
-        // It rewrites its input, so that a copy belongs to the job.
-        let mut buffers = simd_json::Buffers::new(body.len());
-        let mut copy = Vec::with_capacity(body.len());
-        let tape = rate(body.len(), PASSES, || {
-            copy.clear();
-            copy.extend_from_slice(body);
-            black_box(simd_json::to_tape_with_buffers(&mut copy, &mut buffers).is_ok());
-        });
-        let sonic = rate(body.len(), SLOW_PASSES, || {
-            if let Ok(value) = sonic_rs::from_slice::<sonic_rs::Value>(body) {
-                black_box(sonic_rs::to_vec(&value).is_ok());
-            }
-        });
-        Ok(Self {
-            copy: copied(body, PASSES),
-            value,
-            ignored,
-            tape,
-            sonic,
         })
     }
 
-    const fn rows(&self) -> [(&'static str, f64); 5] {
-        [
-            ("memcpy", self.copy),
-            ("serde_json Value, masked and written", self.value),
-            ("serde_json IgnoredAny, checked only", self.ignored),
-            ("simd-json tape, read only", self.tape),
-            ("sonic-rs Value, read and written", self.sonic),
-        ]
-    }
-}
-
-fn mask_items(list: &mut Value, path: &FieldPath) {
-    if let Some(items) = list.get_mut("items").and_then(Value::as_array_mut) {
-        for item in items {
-            mask_steps(item, path.steps());
-        }
-    }
-}
-
-fn mask_steps(value: &mut Value, steps: &[gateway_masking::Step]) {
-    use gateway_masking::Step;
-    let Some((step, rest)) = steps.split_first() else {
-        *value = Value::String("Y291bnRlcnNpZ24tbWFza2VkOmJlbmNo".to_owned());
-        return;
-    };
-    match (step, value) {
-        (Step::Key(name), Value::Object(members)) => {
-            if let Some(member) = members.get_mut(&**name) {
-                mask_steps(member, rest);
-            }
-        }
-        (Step::AnyKey, Value::Object(members)) => {
-            members
-                .values_mut()
-                .for_each(|member| mask_steps(member, rest));
-        }
-        (Step::AnyElement, Value::Array(elements)) => {
-            elements
-                .iter_mut()
-                .for_each(|element| mask_steps(element, rest));
-        }
-        _ => {}
-    }
-}
-
-/// One push for each event of a watch.
-fn events(corpus: Corpus) -> Result<()> {
-    let events = corpus.events(EVENTS);
-    let steps = FieldPath::parse(dense(corpus).first().context("a path")?)?;
-    let slow = Sample::of_calls(&events, |event| {
-        let mut value: Value = serde_json::from_slice(event).unwrap_or_default();
-        if let Some(object) = value.get_mut("object") {
-            mask_steps(object, steps.steps());
-        }
-        serde_json::to_vec(&value).unwrap_or_default()
-    });
-    let program = compile(dense(corpus), Mount::WatchObject)?;
-    let chunks: Vec<Bytes> = events.into_iter().map(Bytes::from).collect();
-    for kernel in Kernel::available() {
-        let mut masker = Masker::new(Arc::clone(&program), kernel);
+    fn masked(&self, program: &Arc<MaskProgram>, kernel: Kernel, chunk: usize) -> Result<f64> {
+        let chunks = self.chunks(chunk);
         let mut out = Vec::new();
-        let sample = Sample::of_calls(&chunks, |event| {
-            out.clear();
-            masker.push(event, &mut out).is_ok()
-        });
-        let case = format!("{} {}", corpus.name(), kernel.name());
-        for (bench, percent) in [("masking.event_p50", 50), ("masking.event_p99", 99)] {
-            let value = sample.percentile(percent);
-            let peer = Some(("serde_json Value", slow.percentile(percent)));
-            Row {
-                bench,
-                case: &case,
-                unit: "us",
-                value,
-                peer,
+        let mut fault = None;
+        let rate = self.rate(|| {
+            let mut masker = Masker::new(Arc::clone(program), kernel);
+            for chunk in &chunks {
+                out.clear();
+                fault = fault.or(masker.push(chunk, &mut out).err());
+                black_box(&out);
             }
-            .print()?;
+            fault = fault.or(masker.finish().err());
+        });
+        ensure!(fault.is_none(), "the corpus is masked whole");
+        Ok(rate)
+    }
+
+    fn by(&self, peer: &mut dyn Peer) -> Result<f64> {
+        let mut out = Vec::new();
+        let mut fault = None;
+        let rate = self.rate(|| {
+            for document in &self.documents {
+                out.clear();
+                fault = fault.take().or(peer.mask(document, &mut out).err());
+                black_box(&out);
+            }
+        });
+        match fault {
+            Some(fault) => Err(fault.context(peer.name())),
+            None => Ok(rate),
         }
     }
-    Ok(())
+
+    /// All documents in one call, for programs that are started once for many.
+    fn by_program(&self, peer: &mut dyn Peer) -> Result<f64> {
+        let mut out = Vec::new();
+        peer.mask(&self.whole, &mut out)?;
+        let rate = self.rate(|| {
+            out.clear();
+            black_box(peer.mask(&self.whole, &mut out).is_ok());
+        });
+        Ok(rate)
+    }
+
+    fn checked(&self) -> f64 {
+        self.rate(|| {
+            for document in &self.documents {
+                black_box(serde_json::from_slice::<serde::de::IgnoredAny>(document).is_ok());
+            }
+        })
+    }
+}
+
+/// Where a peer's documents come from and how they are called in cases.
+struct Heat<'a> {
+    body: &'a Body,
+    program_body: &'a Body,
+    suffix: &'static str,
+}
+
+struct Bench {
+    corpus: Corpus,
+    mount: Mount,
+    hot: Body,
+    cold: Body,
+    cold_for_programs: Body,
+}
+
+impl Bench {
+    fn of(corpus: Corpus) -> Self {
+        let (mount, cold_bytes) = match corpus {
+            Corpus::Watch => (Mount::WatchObject, COLD_WATCH_BYTES),
+            Corpus::Secrets | Corpus::Pods | Corpus::ConfigMaps => (Mount::Items, COLD_BYTES),
+        };
+        Self {
+            corpus,
+            mount,
+            hot: Body::of(corpus, HOT_BYTES),
+            cold: Body::of(corpus, cold_bytes),
+            cold_for_programs: Body::of(corpus, COLD_PROGRAM_BYTES),
+        }
+    }
+
+    fn run(&self) -> Result<()> {
+        self.kernels()?;
+        for density in Density::PEERS {
+            self.peers(
+                density,
+                &Heat {
+                    body: &self.hot,
+                    program_body: &self.hot,
+                    suffix: "",
+                },
+            )?;
+        }
+        self.peers(
+            Density::DenseAndMore,
+            &Heat {
+                body: &self.cold,
+                program_body: &self.cold_for_programs,
+                suffix: " cold",
+            },
+        )?;
+        if self.corpus != Corpus::ConfigMaps {
+            self.events()?;
+        }
+        Ok(())
+    }
+
+    fn program(&self, density: Density) -> Result<Arc<MaskProgram>> {
+        compile(density.paths(self.corpus), self.mount)
+    }
+
+    fn row(&self, case: &str, value: f64, peer: (&str, f64)) -> Result<()> {
+        Row {
+            bench: "masking.throughput",
+            case: &format!("{} {case}", self.corpus.name()),
+            unit: "GB/s",
+            value,
+            peer: Some(peer),
+        }
+        .print()?;
+        Ok(())
+    }
+
+    /// Every kernel at every density, beside a copy of the same bytes.
+    fn kernels(&self) -> Result<()> {
+        let copies = [self.hot.copied(), self.cold.copied()];
+        for kernel in Kernel::available() {
+            for density in Density::ALL {
+                let program = self.program(density)?;
+                let bodies = [(&self.hot, ""), (&self.cold, " cold")];
+                for ((body, suffix), copy) in bodies.into_iter().zip(copies) {
+                    let value = body.masked(&program, kernel, CHUNK_BYTES)?;
+                    let case = format!("{} {}{suffix}", kernel.name(), density.name());
+                    self.row(&case, value, ("memcpy", copy))?;
+                }
+            }
+        }
+        let (kernel, density) = (Kernel::best(), Density::DenseAndMore);
+        let program = self.program(density)?;
+        let value = self.hot.masked(&program, kernel, RECORD_BYTES)?;
+        let case = format!("{} {} 16KiB", kernel.name(), density.name());
+        let [copy, _] = copies;
+        self.row(&case, value, ("memcpy", copy))
+    }
+
+    fn peers(&self, density: Density, heat: &Heat<'_>) -> Result<()> {
+        let place = match self.corpus {
+            Corpus::Watch => "object",
+            Corpus::Secrets | Corpus::Pods | Corpus::ConfigMaps => "items[*]",
+        };
+        let job = Job::new(place, density.paths(self.corpus))?;
+        let mut rates = vec![("serde_json IgnoredAny, checked only", heat.body.checked())];
+        for mut peer in peers::libraries(&job)? {
+            rates.push((peer.name(), heat.body.by(peer.as_mut())?));
+        }
+        if density == Density::DenseAndMore {
+            for mut peer in peers::programs(&job) {
+                rates.push((peer.name(), heat.program_body.by_program(peer.as_mut())?));
+            }
+        }
+        let program = self.program(density)?;
+        for kernel in compared() {
+            let value = heat.body.masked(&program, kernel, CHUNK_BYTES)?;
+            let case = format!("{} {}{}", kernel.name(), density.name(), heat.suffix);
+            for peer in &rates {
+                self.row(&case, value, *peer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One push for each event of a watch.
+    fn events(&self) -> Result<()> {
+        let events = self.corpus.events(EVENTS);
+        let paths = Density::DenseAndMore.paths(self.corpus);
+        let mut slow = SerdeValue::new(&Job::new("object", paths)?);
+        let mut out = Vec::new();
+        let slow = Sample::of_calls(events.iter().take(SLOW_EVENTS), |event| {
+            out.clear();
+            slow.mask(event, &mut out).is_ok()
+        });
+        let program = compile(paths, Mount::WatchObject)?;
+        let chunks: Vec<Bytes> = events.into_iter().map(Bytes::from).collect();
+        for kernel in Kernel::available() {
+            let mut masker = Masker::new(Arc::clone(&program), kernel);
+            let mut out = Vec::new();
+            let sample = Sample::of_calls(&chunks, |event| {
+                out.clear();
+                masker.push(event, &mut out).is_ok()
+            });
+            let case = format!("{} {}", self.corpus.name(), kernel.name());
+            for (bench, percent) in [("masking.event_p50", 50), ("masking.event_p99", 99)] {
+                Row {
+                    bench,
+                    case: &case,
+                    unit: "us",
+                    value: sample.percentile(percent),
+                    peer: Some(("serde_json Value", slow.percentile(percent))),
+                }
+                .print()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kernel that floors speak of, and the best one.
+fn compared() -> Vec<Kernel> {
+    let best = Kernel::best();
+    Kernel::available()
+        .into_iter()
+        .filter(|kernel| *kernel == best || kernel.name() == "avx2")
+        .collect()
 }

@@ -6,6 +6,7 @@ mod bystanders;
 mod heads;
 mod live;
 mod masked_sessions;
+mod long_lists;
 mod masks;
 mod retries;
 mod sessions;
