@@ -3,7 +3,7 @@ objects that are really there."""
 
 import jsonspans
 import paths
-from jsonspans import ARRAY, OBJECT, STRING
+from jsonspans import NULL, OBJECT, STRING
 from paths import ANY_DEPTH, ANY_ELEMENT, ANY_KEY, ELEMENT, KEY
 from policy import At, Detect, For, Require
 
@@ -173,14 +173,15 @@ def bundle(random, samples):
     require("places", ["read"], ["*"], hand, namespaces=["team-*"])
     require("places", ["read"], ["secrets", "configmaps", "pods"], ["wide"], names=["*-1", "sa-*"])
     require("places", ["read"], ["vaults.oracle.example"], ["vaults"], namespaces=["@cluster", "harbour"])
-    half = sorted(made_up)[::2]
-    require("made-up", ["read", "write"], ["*/*"], half)
+    # Of each kind one and the other, so that none is always hidden by what is around it.
+    for user, start in [("made-up", 0), ("made-up-too", 1)]:
+        require(user, ["read", "write"], ["*/*"], [name for name in made_up if int(name[-4:]) % 2 == start])
     require("all-made-up", ["read", "write"], ["*/*"], sorted(made_up))
     require("everything", ["read", "write"], ["*/*"], hand + sorted(made_up) + [SECRET_MASK])
     return masks, rules
 
 
-USERS = ["nobody", "plain-secrets", "quiet", "loud", "verbs", "places", "made-up", "all-made-up", "everything"]
+USERS = ["nobody", "plain-secrets", "quiet", "loud", "verbs", "places", "made-up", "made-up-too", "all-made-up", "everything"]
 
 
 def _made_up(random, samples):
@@ -190,13 +191,13 @@ def _made_up(random, samples):
     for number, (kind, text) in enumerate(samples):
         lines = []
         for _ in range(random.randint(1, 4)):
-            path, value = _path(random, text, jsonspans.documents(text)[0], deep_left)
+            path = _path(random, text, jsonspans.documents(text)[0], deep_left)
             if path is not None:
-                lines.append(_line(random, path, value, text))
-        if random.random() < 0.2:
+                lines.append(_line(random, path))
+        if lines and random.random() < 0.2:
             lines.append(Detect(random.sample(["jwt", "email", "card", "iban", "pem", "(re)[0-9]{7,}"], k=2)))
         if lines:
-            made[f"made-up-{number}"] = [For([kind], lines)]
+            made[f"made-up-{number:04}"] = [For([kind], lines)]
     return made
 
 
@@ -211,16 +212,19 @@ def _path(random, text, document, deep_left):
             step = _element(random, text, child.value)
         steps.append(step)
         at = child.value
-    if not steps or steps[0] in ((KEY, b"kind"), (KEY, b"apiVersion")) or steps[-1:] == [(ANY_KEY,)] and len(steps) == 1:
-        return None, None
+    if not steps or at.kind == NULL or steps[0] in ((KEY, b"kind"), (KEY, b"apiVersion"), (ANY_KEY,)):
+        return None
+    if len(steps) > 2 and (KEY, b"managedFields") in steps:
+        # They go as a whole too often.
+        return None
     if deep_left[0] and len(steps) > 2 and random.random() < 0.15:
         deep_left[0] -= 1
         cut = random.randint(1, len(steps) - 1)
         steps = steps[: random.randint(0, cut - 1)] + [(ANY_DEPTH,)] + steps[cut:]
     shown = paths.show(tuple(steps))
     if len(steps) > 24 or len(shown.encode()) > 200 or any(not char.isprintable() for char in shown):
-        return None, None
-    return shown, at
+        return None
+    return shown
 
 
 def _element(random, text, value):
@@ -233,7 +237,7 @@ def _element(random, text, value):
     return (ANY_ELEMENT,)
 
 
-def _line(random, path, value, text):
+def _line(random, path):
     word = random.choice(["drop", "redact", "redact", "hash", "fpe", "partial", "json"])
     if word in ("hash", "fpe"):
         return At(path, word, key=random.choice(["first", "second"]))

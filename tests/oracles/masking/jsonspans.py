@@ -5,8 +5,11 @@ the original bytes, so repeated names, spellings of numbers and white space surv
 """
 
 import re
+import sys
 
 DEPTH_MAX = 512
+# Two calls a level to read a document, two to write it, and documents stand within documents.
+sys.setrecursionlimit(DEPTH_MAX * 20)
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = "object", "array", "string", "number", "boolean", "null"
 
@@ -149,19 +152,11 @@ def _lone(out, high):
     return None
 
 
-_PLAIN = {0x22: b'\\"', 0x5C: b"\\\\", 0x0A: b"\\n", 0x0D: b"\\r", 0x09: b"\\t"}
+_SPECIAL = re.compile(rb'[\x00-\x1f"\\]')
+_PLAIN = {b'"': b'\\"', b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
 
 
 def quote(text):
     """Bytes as a JSON string in the shortest form that masks write."""
     clean = text.decode("utf-8", "replace").encode()
-    out = bytearray(b'"')
-    for byte in clean:
-        if byte in _PLAIN:
-            out += _PLAIN[byte]
-        elif byte < 0x20:
-            out += b"\\u%04x" % byte
-        else:
-            out.append(byte)
-    out += b'"'
-    return bytes(out)
+    return b'"' + _SPECIAL.sub(lambda found: _PLAIN.get(found[0]) or b"\\u%04x" % found[0][0], clean) + b'"'

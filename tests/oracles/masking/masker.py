@@ -19,6 +19,7 @@ READ_BYTES_MAX = 2 * 1024 * 1024
 
 # One more step for the end of `a.**`: a member or an element, whichever.
 _ANY_CHILD = ("any child",)
+_NONE = frozenset()
 
 _ITEMS, _ROWS, _OBJECT = (KEY, b"items"), (KEY, b"rows"), (KEY, b"object")
 READ_PLACES = ((), (_ITEMS, (ANY_ELEMENT,)), (_ROWS, (ANY_ELEMENT,), _OBJECT))
@@ -64,7 +65,8 @@ class Program:
                 self.patterns.append((place + steps + deep, "guard", index, number))
             for index, steps in enumerate(byte_fields):
                 self.patterns.append((place + steps, "bytes", index, number))
-        self.joined = {}
+        # What was worked out before.
+        self.joined, self.ends, self.ways = {}, {}, {}
 
     def mask(self, text, seen, documents=None):
         """The masked text. Raises NotJson. `seen` collects what was done."""
@@ -108,7 +110,7 @@ class _Walk:
             number, step, gate = item
             if self.step(number, step) == (ANY_DEPTH,):
                 waiting.append((number, step + 1, gate))
-        return found
+        return frozenset(found)
 
     def step(self, number, step):
         steps = self.program.patterns[number][0]
@@ -116,6 +118,11 @@ class _Walk:
 
     def reached(self, items):
         """Rules (with whether the field holds bytes) and guards whose path ends here."""
+        if items not in self.program.ends:
+            self.program.ends[items] = self.end(items)
+        return self.program.ends[items]
+
+    def end(self, items):
         rules, guards, byte_places, rule_places = set(), set(), set(), set()
         for number, step, _gate in items:
             steps, meaning, index, place = self.program.patterns[number]
@@ -197,7 +204,8 @@ class _Walk:
 
     def container(self, value, items):
         is_object = value.kind == OBJECT
-        read = {}
+        # Members that decide a `[key=value]`, as far as they were read.
+        asked, read = {gate[0] for _number, _at, gate in items if gate is not None}, {}
         done, kept = value.start, False
         for child in value.children:
             inner = self.below(items, child, read if is_object else None)
@@ -215,7 +223,7 @@ class _Walk:
                 kept = True
                 self.value(child.value, inner)
             done = child.value.end
-            if is_object:
+            if child.name in asked:
                 is_text = child.value.kind == STRING
                 text = jsonspans.unescape(self.text[child.value.start + 1 : child.value.end - 1]) if is_text else None
                 read.setdefault(child.name, []).append(text)
@@ -223,6 +231,14 @@ class _Walk:
 
     def below(self, items, child, read):
         """The items of a member's or an element's value. `read` are the members before it."""
+        if any(gate is not None for _number, _at, gate in items):
+            return self.way(items, child, read)
+        key = (items, child.name if read is not None else child.value.kind == OBJECT)
+        if key not in self.program.ways:
+            self.program.ways[key] = self.way(items, child, read)
+        return self.program.ways[key]
+
+    def way(self, items, child, read):
         next_items = []
         for number, at, gate in items:
             step = self.step(number, at)
@@ -242,7 +258,7 @@ class _Walk:
                 next_items.append((number, at + 1, None))
             elif word == ELEMENT and child.value.kind == OBJECT:
                 next_items.append((number, at + 1, step[1:]))
-        return self.closed(next_items) if next_items else ()
+        return self.closed(next_items) if next_items else _NONE
 
 
 def _may_equal(gate, read):

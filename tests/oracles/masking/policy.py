@@ -9,10 +9,12 @@ from known import LAST_APPLIED, MANAGED_FIELDS
 from masker import READ_PLACES, WATCH_PLACES, Guard, Program, Rule
 from paths import KEY
 
+SCALE_SELECTOR = paths.parse("status.selector")
 READS = ("get", "list", "watch")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 VERBS = {"read": READS, "write": WRITES, "all": READS + WRITES}
 
+EVENTS = {"events.events.k8s.io": "events"}
 SECRET_RESOURCES = (
     "secrets",
     "serviceaccounts/token",
@@ -39,18 +41,17 @@ _SECRET_LIKE = {
 
 
 class At:
-    """A line `at`. The number tells lines apart."""
+    """A line `at`."""
 
     def __init__(self, path, word, key=None, keep=0, inner=()):
         self.path, self.word, self.key, self.keep, self.inner = path, word, key, keep, list(inner)
-        self.hits = 0
 
 
 class Detect:
     """A line `detect`."""
 
     def __init__(self, words, within=None):
-        self.words, self.within, self.hits = list(words), within, 0
+        self.words, self.within = list(words), within
 
 
 class For:
@@ -72,7 +73,7 @@ class Request:
     """What the gateway judges. `namespace` and `name` are None for all and "" where there is none."""
 
     def __init__(self, verb, kind, subresource="", namespace=None, name=None, cluster_scoped=False):
-        self.verb, self.kind, self.subresource = verb, kind, subresource
+        self.verb, self.kind, self.subresource = verb, EVENTS.get(kind, kind), subresource
         self.namespace, self.name, self.cluster_scoped = namespace, name, cluster_scoped
 
     def but(self, **changed):
@@ -113,13 +114,12 @@ class Policy:
     def masking(self, user, request):
         """What the masks of a request do to its answer; None if none concerns it."""
         masks = self.masks_of(user, request)
-        is_scale = request.subresource == "scale"
         key = (masks, request.kind, request.subresource)
         if key not in self.programs:
-            self.programs[key] = self._masking(masks, request.kind, request.subresource, is_scale)
+            self.programs[key] = self._masking(*key)
         return self.programs[key]
 
-    def _masking(self, masks, kind, subresource, is_scale):
+    def _masking(self, masks, kind, subresource):
         rules, guards = [], []
         asked = f"{kind}/{subresource}" if subresource else kind
         own = subresource in known.STREAMS + known.OWN_ANSWERS
@@ -137,7 +137,7 @@ class Policy:
                     self._add(block, mask, template, rules, guards)
         if not concerned:
             return None
-        return Masking(kind, rules, guards, is_scale)
+        return Masking(kind, rules, guards, subresource == "scale")
 
     def _add(self, block, mask, prefix, rules, guards):
         name = mask.removeprefix("@")
@@ -179,11 +179,13 @@ class Masking:
         self.rules += self._last_applied(written)
         if shown:
             self.rules.append(Rule("", MANAGED_FIELDS, "drop"))
-        if is_scale and self._selector_may_be_masked(written):
-            self.rules.append(Rule(min(rule.mask for rule in written), paths.parse("status.selector"), "redact"))
+        if is_scale:
+            self.rules += [Rule(rule.mask, SCALE_SELECTOR, "redact") for rule in written if self._scale_shows(rule.steps)]
         for guard in guards:
             if guard.steps is not None:
                 watched.append(Guard(guard.mask, LAST_APPLIED, guard.detectors, guard.origin))
+                if is_scale and self._scale_shows(guard.steps):
+                    watched.append(Guard(guard.mask, SCALE_SELECTOR, guard.detectors, guard.origin))
         self.guards = watched
         self.paths = [rule.steps for rule in self.rules] + [guard.steps for guard in watched if guard.steps is not None]
         self.programs = {}
@@ -206,11 +208,9 @@ class Masking:
             for mask, rules in sorted(by_mask.items())
         ]
 
-    def _selector_may_be_masked(self, written):
-        selector = paths.parse("spec.selector")
-        return bool(written) and (
-            self.kind not in known.KINDS or any(paths.may_meet(rule.steps, selector) for rule in written)
-        )
+    def _scale_shows(self, steps):
+        """A Scale prints `spec.selector`; of a custom kind, any field."""
+        return self.kind not in known.KINDS or paths.may_meet(steps, paths.parse("spec.selector"))
 
     def keeps_tables(self):
         if any(guard.steps is None for guard in self.guards):
@@ -274,6 +274,8 @@ def _is_resource(word, asked):
         return True
     word, _, subresource = word.partition("/")
     asked, _, of_asked = asked.partition("/")
+    # Served under two names, one resource.
+    word = EVENTS.get(word, word)
     return word in ("*", asked) and (subresource == of_asked or (subresource == "*" and of_asked != ""))
 
 
