@@ -108,7 +108,7 @@ _EVENT = _fields(
 )
 
 
-def _kind(*_, **fields):
+def _kind(**fields):
     return dict(_fields(values="apiVersion kind"), metadata=_METADATA, **fields)
 
 

@@ -6,7 +6,7 @@ import time
 
 import kinds
 from client import Http1
-from content import Content, definitions
+from custom import Everything, definitions
 
 NAMESPACES = ["harbour", "team-a", "team-b"]
 
@@ -24,7 +24,7 @@ uBkDLKTDCukq1Zi6RiJvfe/KThqHl4J2+gU=
 class Seeding:
     def __init__(self, server, random, certificate):
         self.server, self.random, self.certificate = Http1(server), random, certificate
-        self.content = Content(random)
+        self.content = Everything(random)
         self.count = 0
 
     def run(self):
