@@ -17,23 +17,27 @@ _PATTERNS = {
 }
 
 
+_NUMBERS = ("iban", "card")
+
+
 def compiled(word):
     """A detector: the word of one that comes with the language, or `(re)` and an expression."""
     if word.startswith("(re)"):
-        return re.compile(word[4:].encode()), lambda found: True
-    accept = {"iban": is_iban, "card": is_card}.get(word, lambda found: True)
-    return re.compile(_PATTERNS[word]), accept
+        return word, re.compile(word[4:].encode())
+    return word, re.compile(_PATTERNS[word])
 
 
 def is_iban(found):
     text = found.replace(b" ", b"").decode()
+    if not 15 <= len(text) <= 34:
+        return False
     turned = text[4:] + text[:4]
     return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
 
 
 def is_card(found):
     digits = [int(char) for char in found.decode() if char.isdigit()]
-    if len(set(digits)) == 1:
+    if len(set(digits)) == 1 or not 13 <= len(digits) <= 19:
         return False
     total = 0
     for place, digit in enumerate(reversed(digits)):
@@ -42,7 +46,22 @@ def is_card(found):
 
 
 def spans(detector, text):
-    pattern, accept = detector
+    word, pattern = detector
+    if word in _NUMBERS:
+        yield from _numbers(pattern, {"iban": is_iban, "card": is_card}[word], text)
+        return
     for found in pattern.finditer(text):
-        if found.end() > found.start() and accept(found.group()):
+        if found.end() > found.start():
             yield found.span()
+
+
+def _numbers(pattern, is_one, text):
+    """At each group of what looks like a number, the longest run of whole groups that is one."""
+    at = 0
+    while found := pattern.search(text, at):
+        start, end = found.span()
+        gaps = [place for place in range(start, end) if text[place] in b" -"]
+        good = [stop for stop in gaps + [end] if is_one(text[start:stop])]
+        if good:
+            yield start, max(good)
+        at = gaps[0] + 1 if gaps else end
