@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use regex_automata::Input;
 use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson::{NFA, WhichCaptures};
 use regex_automata::util::syntax;
@@ -68,20 +69,47 @@ impl Detector {
         }
     }
 
-    /// A match that is one for sure.
-    fn accepts(&self, found: &[u8]) -> bool {
-        match self {
-            Self::Iban => checksum::is_iban(found),
-            Self::Card => checksum::is_card(found),
+    /// How much of a match is one for sure, from its start. What follows a number in the same text (an
+    /// expiry date, a currency) may have matched with it: of numbers the longest run of whole groups
+    /// counts whose check digits are right.
+    fn sure(&self, found: &[u8]) -> Option<usize> {
+        let is_one = match self {
+            Self::Iban => checksum::is_iban,
+            Self::Card => checksum::is_card,
             Self::Jwt
             | Self::Pem
             | Self::AwsKey
             | Self::GithubToken
             | Self::SlackToken
             | Self::Email
-            | Self::Pattern(_) => true,
-        }
+            | Self::Pattern(_) => return Some(found.len()).filter(|length| *length > 0),
+        };
+        let groups = (0..found.len()).filter(|at| found.get(*at).is_some_and(is_separator));
+        let mut ends = std::iter::once(found.len()).chain(groups.rev());
+        ends.find(|end| found.get(..*end).is_some_and(is_one))
     }
+
+    /// Where to look on behind the start of a match: a number may begin with its next group. Of numbers
+    /// that overlap one marker is left.
+    fn step(&self, found: &[u8]) -> usize {
+        let group = match self {
+            Self::Iban | Self::Card => found.iter().position(is_separator),
+            Self::Jwt
+            | Self::Pem
+            | Self::AwsKey
+            | Self::GithubToken
+            | Self::SlackToken
+            | Self::Email
+            | Self::Pattern(_) => None,
+        };
+        // An empty match of an own pattern is none.
+        group.map_or(found.len().max(1), |at| at + 1)
+    }
+}
+
+/// Between the groups of a number.
+const fn is_separator(byte: &u8) -> bool {
+    matches!(*byte, b' ' | b'-')
 }
 
 /// How much of a string goes when a detector finds something in it.
@@ -127,17 +155,39 @@ struct Compiled {
 impl Compiled {
     /// Where something is found.
     fn found<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
-        self.detectors.iter().flat_map(move |(detector, regex)| {
-            let found = regex
-                .find_iter(text)
-                .map(|found| (found.start(), found.end()));
-            found.filter(move |(from, to)| {
-                from < to
-                    && text
-                        .get(*from..*to)
-                        .is_some_and(|bytes| detector.accepts(bytes))
-            })
+        self.detectors.iter().flat_map(|(detector, regex)| Finds {
+            detector,
+            regex,
+            text,
+            at: 0,
         })
+    }
+}
+
+/// What one detector finds in a text, from the left.
+struct Finds<'a> {
+    detector: &'a Detector,
+    regex: &'a Regex,
+    text: &'a [u8],
+    /// Where to look on.
+    at: usize,
+}
+
+impl Iterator for Finds<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        while self.at <= self.text.len() {
+            let input = Input::new(self.text).range(self.at..);
+            let found = self.regex.search(&input)?.range();
+            let start = found.start;
+            let bytes = self.text.get(found).unwrap_or_default();
+            self.at = start + self.detector.step(bytes);
+            if let Some(length) = self.detector.sure(bytes) {
+                return Some((start, start + length));
+            }
+        }
+        None
     }
 }
 

@@ -9,6 +9,7 @@
 //! known only when somebody asks. What is kept is a pure function of the set and is bounded.
 
 mod builtin;
+mod derived;
 mod keys;
 mod marks;
 mod paths;

@@ -2,12 +2,16 @@
 
 #![forbid(unsafe_code)]
 
-/// ISO 13616: mod 97 of the rearranged number is 1. White space is ignored.
+/// ISO 13616: mod 97 of the rearranged number is 1. White space is ignored; shorter ones than Norway's
+/// and longer ones than the standard has are none.
 pub(super) fn is_iban(text: &[u8]) -> bool {
     let compact: Vec<u8> = text.iter().copied().filter(|byte| *byte != b' ').collect();
     let Some((country, rest)) = compact.split_at_checked(4) else {
         return false;
     };
+    if !(15..=34).contains(&compact.len()) {
+        return false;
+    }
     let mut rest_mod = 0;
     for byte in rest.iter().chain(country) {
         let (value, shift) = match byte {
@@ -20,7 +24,8 @@ pub(super) fn is_iban(text: &[u8]) -> bool {
     rest_mod == 1
 }
 
-/// ISO/IEC 7812: the Luhn sum. Spaces and dashes are ignored; a number of one digit alone is none.
+/// ISO/IEC 7812: the Luhn sum of 13 to 19 digits. Spaces and dashes are ignored; a number of one digit
+/// alone is none.
 pub(super) fn is_card(text: &[u8]) -> bool {
     let digits: Vec<u32> = text
         .iter()
@@ -37,5 +42,5 @@ pub(super) fn is_card(text: &[u8]) -> bool {
         })
         .sum();
     let varied = digits.iter().any(|digit| Some(digit) != digits.first());
-    varied && sum.is_multiple_of(10)
+    varied && (13..=19).contains(&digits.len()) && sum.is_multiple_of(10)
 }

@@ -73,6 +73,30 @@ fn numbers_count_only_with_right_check_digits() {
     );
 }
 
+/// What stood beside a number was taken for a part of it, and the number was not found.
+#[test]
+fn numbers_are_found_beside_other_numbers_and_words() {
+    for (text, expected) in [
+        ("4111111111111111 12/29", "# 12/29"),
+        ("4111 1111 1111 1111 123", "# 123"),
+        ("no 12 4111 1111 1111 1111", "no 12 #"),
+        ("1 2 4111-1111-1111-1111", "1 2 #"),
+        // With the day before it a part of it is a number as well.
+        ("2027 11 30 4111-1111-1111-1111", "2027 11 #"),
+        ("4111 1111 1111 1111 4242424242424242", "# #"),
+        ("4111 1111 1111 1112 123", "4111 1111 1111 1112 123"),
+    ] {
+        check(Detector::Card, text, expected);
+    }
+    check(
+        Detector::Iban,
+        "DE89370400440532013000 EUR 100",
+        "# EUR 100",
+    );
+    check(Detector::Iban, "GB82 WEST 1234 5698 7654 32 AND", "# AND");
+    check(Detector::Iban, "AB12 DE89 3704 0044 0532 0130 00", "AB12 #");
+}
+
 #[test]
 fn overlapping_finds_become_one_marker_and_whole_takes_all() {
     let both = guards(

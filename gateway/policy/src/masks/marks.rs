@@ -3,7 +3,7 @@
 
 use gateway_masking::{FieldPath, MaskRule, Step, Strategy};
 
-use super::plan::Fixed;
+use super::derived::Fixed;
 use super::shapes::{Reach, Shape};
 
 /// Whether each value that the rules mask has a marker in its place, wherever they are applied to an

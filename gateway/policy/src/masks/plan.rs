@@ -1,17 +1,21 @@
 //! The masks that meet on one kind of object: what was written, what follows from it, and programs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use gateway_kubeapi::ResourceId;
-use gateway_masking::{CompileFault, Detector, Encoding, FieldPath, GuardRule, MaskProgram};
-use gateway_masking::{MaskRule, MaskSpec, Mount, Step, Strategy};
+use gateway_masking::{CompileFault, Detector, FieldPath, GuardRule, MaskProgram, MaskRule};
+use gateway_masking::{MaskSpec, Mount, Strategy};
 
 use super::EMBEDDED_DEPTH_MAX;
+use super::derived::{
+    FIXED, encode, guard_in_template, guards_of_last_applied, guards_of_scale_selector,
+    in_template, last_applied, managed_fields, scale_selector,
+};
 use super::marks;
 use super::paths::{self, Within};
-use super::shapes::{Reach, Shape, kind_at, kind_of};
-use super::table::{PreparedMask, PreparedPart, template_of};
+use super::shapes::{Shape, kind_at, kind_of};
+use super::table::{PreparedMask, PreparedPart, is_stream, template_of};
 use crate::decode::grammar::STRATEGIES;
 use crate::model::WriteBack;
 
@@ -61,51 +65,24 @@ const ENCODED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Fields by which elements of built-in lists are told apart: managedFields show their values.
-const LIST_KEYS: &[&str] = &[
-    "containerPort",
-    "devicePath",
-    "ip",
-    "key",
-    "mountPath",
-    "name",
-    "port",
-    "protocol",
-    "topologyKey",
-    "type",
-    "uid",
-    "whenUnsatisfiable",
-];
-
-/// Paths that derived rules need; none is left out (`the_fixed_paths_are_paths`).
-pub(super) struct Fixed {
-    /// Where `kubectl apply` keeps the whole object (K-4.2).
-    pub(super) last_applied: Option<FieldPath>,
-    pub(super) managed_fields: Option<FieldPath>,
-}
-
-static FIXED: LazyLock<Fixed> = LazyLock::new(|| Fixed {
-    last_applied: FieldPath::parse(
-        "metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']",
-    )
-    .ok(),
-    managed_fields: FieldPath::parse("metadata.managedFields").ok(),
-});
-
 /// What is known of an object from its resource: all that plans differ by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Class {
     /// Its number among the kinds whose shape is known.
     kind: Option<usize>,
     stream: bool,
+    /// What is asked for is a Scale of it.
+    scale: bool,
 }
 
 impl Class {
-    pub(super) fn of(object: &ResourceId, stream: bool) -> Self {
+    /// Of what is asked for, and the object that it answers with.
+    pub(super) fn of(object: &ResourceId, asked: &ResourceId) -> Self {
         let plain = object.subresource.is_empty();
         Self {
             kind: kind_of(&object.group, &object.resource).filter(|_| plain),
-            stream,
+            stream: is_stream(asked),
+            scale: asked.subresource == "scale",
         }
     }
 
@@ -115,8 +92,14 @@ impl Class {
             .map(|(group, resource)| Self {
                 kind: kind_of(group, resource),
                 stream: false,
+                scale: false,
             })
             .into_iter()
+    }
+
+    /// A Scale of the object is asked for.
+    pub(super) const fn is_scale(self) -> bool {
+        self.scale
     }
 
     /// Where a pod template stands in it.
@@ -126,7 +109,7 @@ impl Class {
         Some(prefix)
     }
 
-    fn shape(self) -> Option<&'static Shape> {
+    pub(super) fn shape(self) -> Option<&'static Shape> {
         kind_at(self.kind?).map(|(_, _, shape)| shape)
     }
 
@@ -216,9 +199,12 @@ impl MaskPlan {
             .collect();
         let mut rules = encode(&written, &class.encoded());
         let mut derived = last_applied(&rules);
-        derived.extend(managed_fields(class, &written));
+        derived.extend(managed_fields(class, &written, &guards));
+        derived.extend(scale_selector(class, &written));
         rules.extend(derived);
-        guards.extend(guards_of_last_applied(&guards));
+        let mut watched = guards_of_last_applied(&guards);
+        watched.extend(guards_of_scale_selector(class, &guards));
+        guards.extend(watched);
         let bound = guards.iter().filter_map(|guard| guard.within.clone());
         let mut paths: Vec<FieldPath> = rules
             .iter()
@@ -381,149 +367,6 @@ fn describe_guard(guard: &GuardRule) -> String {
     format!("{} {place} redact by {}", detectors.join(" "), guard.mask)
 }
 
-/// A rule for pods, for the template of one. Status is no part of a template.
-fn in_template(prefix: &str, rule: &MaskRule) -> Option<MaskRule> {
-    if rule.path.steps().first() == Some(&Step::Key("status".into())) {
-        return None;
-    }
-    match paths::below(prefix, &rule.path) {
-        Some(path) => Some(MaskRule {
-            path,
-            ..rule.clone()
-        }),
-        // Longer than a path may be: the whole template goes.
-        None => FieldPath::parse(prefix).ok().map(|path| MaskRule {
-            path,
-            strategy: Strategy::Redact,
-            ..rule.clone()
-        }),
-    }
-}
-
-fn guard_in_template(prefix: &str, guard: &GuardRule) -> GuardRule {
-    let within = match &guard.within {
-        Some(path) => paths::below(prefix, path),
-        None => None,
-    };
-    GuardRule {
-        // What is not said more narrowly is the template.
-        within: within.or_else(|| FieldPath::parse(prefix).ok()),
-        ..guard.clone()
-    }
-}
-
-/// Rules with the encoding of the fields they name. A rule that names bytes and others is given twice.
-fn encode(rules: &[MaskRule], fields: &[FieldPath]) -> Vec<MaskRule> {
-    let mut encoded = Vec::new();
-    for rule in rules {
-        let mut rule = rule.clone();
-        if let (true, Strategy::Json { rules }) = (
-            Some(&rule.path) == FIXED.last_applied.as_ref(),
-            &mut rule.strategy,
-        ) {
-            *rules = encode(rules, fields);
-        }
-        let shared = fields
-            .iter()
-            .flat_map(|field| paths::meet(rule.path.steps(), field.steps()));
-        let bytes: Vec<MaskRule> = shared
-            .map(|path| MaskRule {
-                path,
-                encoding: Encoding::Base64,
-                ..rule.clone()
-            })
-            .collect();
-        let is_whole = bytes.iter().any(|own| own.path == rule.path);
-        if !is_whole {
-            encoded.push(rule);
-        }
-        encoded.extend(bytes);
-    }
-    encoded
-}
-
-/// The last-applied annotation holds the object once more (K-4.2): each mask works in it too.
-fn last_applied(rules: &[MaskRule]) -> Vec<MaskRule> {
-    let Some(place) = &FIXED.last_applied else {
-        return Vec::new();
-    };
-    let mut by_mask: BTreeMap<&str, Vec<MaskRule>> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| rule.path != *place) {
-        by_mask.entry(&rule.mask).or_default().push(rule.clone());
-    }
-    let embedded = by_mask.into_iter().map(|(mask, rules)| MaskRule {
-        mask: mask.into(),
-        path: place.clone(),
-        strategy: Strategy::Json { rules },
-        encoding: Encoding::Plain,
-    });
-    embedded.collect()
-}
-
-/// Detectors bound to a path look at the whole annotation: paths do not lead into it.
-fn guards_of_last_applied(guards: &[GuardRule]) -> Vec<GuardRule> {
-    let bound = guards.iter().filter(|guard| guard.within.is_some());
-    let derived = bound.map(|guard| GuardRule {
-        within: FIXED.last_applied.clone(),
-        ..guard.clone()
-    });
-    derived.collect()
-}
-
-/// managedFields hold values where a list is a set, or told apart by a masked field (K-4.4). A
-/// client that sends an object back without them loses nothing (K-5.10), so they go as a whole.
-fn managed_fields(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
-    let Some(place) = &FIXED.managed_fields else {
-        return Vec::new();
-    };
-    let mut names: Vec<&str> = rules
-        .iter()
-        .filter(|rule| is_shown_by_managers(class, &rule.path))
-        .map(|rule| &*rule.mask)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let drop = |mask: &str| MaskRule {
-        mask: mask.into(),
-        path: place.clone(),
-        strategy: Strategy::Drop,
-        encoding: Encoding::Plain,
-    };
-    names.into_iter().map(drop).collect()
-}
-
-fn is_shown_by_managers(class: Class, path: &FieldPath) -> bool {
-    let steps = path.steps();
-    // Annotations and labels are maps of texts, whatever the kind.
-    if let [Step::Key(first), Step::Key(second), _] = steps
-        && &**first == "metadata"
-        && matches!(&**second, "annotations" | "labels")
-    {
-        return false;
-    }
-    let Some(shape) = class.shape() else {
-        // Nothing is known of the kind.
-        return true;
-    };
-    if let [
-        ..,
-        Step::AnyElement | Step::Element { .. } | Step::AnyDepth,
-        Step::Key(name),
-    ] = steps
-        && LIST_KEYS.contains(&&**name)
-    {
-        return true;
-    }
-    match shape.reach(path) {
-        Reach::At(Shape::Text | Shape::Bytes | Shape::Number | Shape::Flag) => {
-            matches!(steps.last(), Some(Step::AnyElement | Step::Element { .. }))
-        }
-        Reach::At(Shape::Map(value)) => !value.is_scalar(),
-        Reach::At(Shape::List(_) | Shape::Object(_) | Shape::Anything) | Reach::Open => true,
-        Reach::Nowhere(_) => false,
-    }
-}
-
 /// Rules nest at most so deep once the last-applied annotation is around them.
 const _: () = assert!(EMBEDDED_DEPTH_MAX < gateway_masking::EMBEDDED_DEPTH_MAX);
 
@@ -532,8 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fixed_paths_are_paths() {
-        assert!(FIXED.last_applied.is_some() && FIXED.managed_fields.is_some());
+    fn the_rows_are_paths() {
         for (group, resource, path) in TEMPLATES.iter().chain(ENCODED) {
             assert!(FieldPath::parse(path).is_ok(), "{path}");
             assert!(kind_of(group, resource).is_some(), "{resource}.{group}");

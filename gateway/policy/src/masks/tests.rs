@@ -30,6 +30,12 @@ mask "hosts" {
     for "pods" { at "metadata.finalizers[*]" redact }
 }
 mask "mail" { for "pods" { detect "email" redact in="spec.containers[*].args[*]" } }
+mask "anywhere" { for "configmaps" "things.example.com" { detect "jwt" redact } }
+mask "values" { for "configmaps" { detect "jwt" redact in="data" } }
+mask "scaled" {
+    for "things.example.com" { at "spec.pin" hash key="k"; detect "email" redact in="spec.mail" }
+    for "deployments.apps" { at "spec.selector.matchLabels.pin" redact; at "spec.paused" redact }
+}
 "#;
 
 fn bundle(masks: &str) -> Bundle {
@@ -258,6 +264,59 @@ fn managed_fields_go_where_they_show_values() {
     }
     let found = masked(&["not-deployments"], "pods", &body);
     assert!(found["metadata"].get("managedFields").is_some());
+}
+
+/// Detectors did not count: what they find in a list that is a set stayed readable in managedFields.
+#[test]
+fn managed_fields_go_where_they_show_what_detectors_find() {
+    let body = json!({"metadata": {"managedFields": [{"fieldsV1": {"f:x": {"v:\"eyJ\"": {}}}}]}});
+    for (mask, about, goes) in [
+        ("anywhere", "configmaps", true),
+        ("anywhere", "things.example.com", true),
+        ("mail", "pods", true),
+        ("mail", "deployments.apps", true),
+        // Of a map they hold the names alone.
+        ("values", "configmaps", false),
+    ] {
+        let found = masked(&[mask], about, &body);
+        let gone = found["metadata"].get("managedFields").is_none();
+        assert_eq!(gone, goes, "{mask} on {about}");
+    }
+}
+
+/// A Scale printed the masked selector of its object.
+#[test]
+fn a_scale_shows_no_masked_selector() {
+    let scale = |selector: &str| json!({"spec": {"replicas": 2}, "status": {"replicas": 2, "selector": selector}});
+    for (about, selector, expected) in [
+        (
+            "deployments.apps/scale",
+            "pin=1",
+            "countersign-masked:scaled",
+        ),
+        // Any field of a custom kind may be its selector.
+        (
+            "things.example.com/scale",
+            "pin=1",
+            "countersign-masked:scaled",
+        ),
+        // The object itself has other fields there.
+        ("things.example.com", "pin=1", "pin=1"),
+        ("things.example.com/status", "pin=1", "pin=1"),
+    ] {
+        let found = masked(&["scaled"], about, &scale(selector));
+        assert_eq!(found["status"]["selector"], expected, "{about}");
+        assert_eq!(found["spec"]["replicas"], 2, "{about}");
+    }
+    let found = masked(
+        &["not-deployments"],
+        "replicasets.apps/scale",
+        &scale("pin=1"),
+    );
+    assert_eq!(
+        found["status"]["selector"], "pin=1",
+        "nothing else is hidden"
+    );
 }
 
 #[test]
