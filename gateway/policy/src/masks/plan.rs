@@ -1,17 +1,18 @@
 //! The masks that meet on one kind of object: what was written, what follows from it, and programs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use gateway_kubeapi::ResourceId;
 use gateway_masking::{CompileFault, Detector, Encoding, FieldPath, GuardRule, MaskProgram};
 use gateway_masking::{MaskRule, MaskSpec, Mount, Step, Strategy};
 
 use super::EMBEDDED_DEPTH_MAX;
+use super::derived;
 use super::marks;
 use super::paths::{self, Within};
-use super::shapes::{Reach, Shape, kind_at, kind_of};
-use super::table::{PreparedMask, PreparedPart, template_of};
+use super::shapes::{Shape, kind_at, kind_of};
+use super::table::{PreparedMask, PreparedPart, is_stream, template_of};
 use crate::decode::grammar::STRATEGIES;
 use crate::model::WriteBack;
 
@@ -61,51 +62,37 @@ const ENCODED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Fields by which elements of built-in lists are told apart: managedFields show their values.
-const LIST_KEYS: &[&str] = &[
-    "containerPort",
-    "devicePath",
-    "ip",
-    "key",
-    "mountPath",
-    "name",
-    "port",
-    "protocol",
-    "topologyKey",
-    "type",
-    "uid",
-    "whenUnsatisfiable",
-];
-
-/// Paths that derived rules need; none is left out (`the_fixed_paths_are_paths`).
-pub(super) struct Fixed {
-    /// Where `kubectl apply` keeps the whole object (K-4.2).
-    pub(super) last_applied: Option<FieldPath>,
-    pub(super) managed_fields: Option<FieldPath>,
-}
-
-static FIXED: LazyLock<Fixed> = LazyLock::new(|| Fixed {
-    last_applied: FieldPath::parse(
-        "metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']",
-    )
-    .ok(),
-    managed_fields: FieldPath::parse("metadata.managedFields").ok(),
-});
-
 /// What is known of an object from its resource: all that plans differ by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Class {
     /// Its number among the kinds whose shape is known.
     kind: Option<usize>,
-    stream: bool,
+    answer: AnswerForm,
+}
+
+/// What the answers about an object hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum AnswerForm {
+    Object,
+    /// A `Scale`, which shows fields of the object at places of its own.
+    Scale,
+    /// Text or bytes.
+    Stream,
 }
 
 impl Class {
-    pub(super) fn of(object: &ResourceId, stream: bool) -> Self {
+    /// The class of what a resource answers with: the object it belongs to, or itself.
+    pub(super) fn of(object: &ResourceId, asked: &ResourceId) -> Self {
         let plain = object.subresource.is_empty();
         Self {
             kind: kind_of(&object.group, &object.resource).filter(|_| plain),
-            stream,
+            answer: if is_stream(asked) {
+                AnswerForm::Stream
+            } else if asked.subresource == "scale" {
+                AnswerForm::Scale
+            } else {
+                AnswerForm::Object
+            },
         }
     }
 
@@ -114,9 +101,22 @@ impl Class {
         [("", "secrets"), ("batch", "cronjobs")]
             .map(|(group, resource)| Self {
                 kind: kind_of(group, resource),
-                stream: false,
+                answer: AnswerForm::Object,
             })
             .into_iter()
+    }
+
+    /// Answers are a `Scale`.
+    pub(super) fn is_scale(self) -> bool {
+        self.answer == AnswerForm::Scale
+    }
+
+    /// Objects are ControllerRevisions.
+    pub(super) fn is_revision(self) -> bool {
+        let kind = self.kind.and_then(kind_at);
+        kind.is_some_and(|(group, resource, _)| {
+            (group, resource) == ("apps", "controllerrevisions")
+        })
     }
 
     /// Where a pod template stands in it.
@@ -126,7 +126,7 @@ impl Class {
         Some(prefix)
     }
 
-    fn shape(self) -> Option<&'static Shape> {
+    pub(super) fn shape(self) -> Option<&'static Shape> {
         kind_at(self.kind?).map(|(_, _, shape)| shape)
     }
 
@@ -214,10 +214,11 @@ impl MaskPlan {
             .chain(guards.iter().map(describe_guard))
             .collect();
         let mut rules = encode(&written, &class.encoded());
-        let mut derived = last_applied(&rules);
-        derived.extend(managed_fields(class, &written));
+        let mut derived = derived::last_applied(class, &rules);
+        derived.extend(derived::managed_fields(class, &written));
+        derived.extend(derived::scales(class, &written));
         rules.extend(derived);
-        guards.extend(guards_of_last_applied(&guards));
+        guards.extend(derived::guards(class, &guards));
         let bound = guards.iter().filter_map(|guard| guard.within.clone());
         let mut paths: Vec<FieldPath> = rules
             .iter()
@@ -227,7 +228,7 @@ impl MaskPlan {
         paths.sort();
         paths.dedup();
         Self {
-            marks_everything: marks::mark_everything(&rules, class.shape(), &FIXED),
+            marks_everything: marks::mark_everything(&rules, class.shape()),
             rules,
             guards,
             masks,
@@ -415,10 +416,9 @@ fn encode(rules: &[MaskRule], fields: &[FieldPath]) -> Vec<MaskRule> {
     let mut encoded = Vec::new();
     for rule in rules {
         let mut rule = rule.clone();
-        if let (true, Strategy::Json { rules }) = (
-            Some(&rule.path) == FIXED.last_applied.as_ref(),
-            &mut rule.strategy,
-        ) {
+        if let (true, Strategy::Json { rules }) =
+            (derived::is_last_applied(&rule.path), &mut rule.strategy)
+        {
             *rules = encode(rules, fields);
         }
         let shared = fields
@@ -440,88 +440,6 @@ fn encode(rules: &[MaskRule], fields: &[FieldPath]) -> Vec<MaskRule> {
     encoded
 }
 
-/// The last-applied annotation holds the object once more (K-4.2): each mask works in it too.
-fn last_applied(rules: &[MaskRule]) -> Vec<MaskRule> {
-    let Some(place) = &FIXED.last_applied else {
-        return Vec::new();
-    };
-    let mut by_mask: BTreeMap<&str, Vec<MaskRule>> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| rule.path != *place) {
-        by_mask.entry(&rule.mask).or_default().push(rule.clone());
-    }
-    let embedded = by_mask.into_iter().map(|(mask, rules)| MaskRule {
-        mask: mask.into(),
-        path: place.clone(),
-        strategy: Strategy::Json { rules },
-        encoding: Encoding::Plain,
-    });
-    embedded.collect()
-}
-
-/// Detectors bound to a path look at the whole annotation: paths do not lead into it.
-fn guards_of_last_applied(guards: &[GuardRule]) -> Vec<GuardRule> {
-    let bound = guards.iter().filter(|guard| guard.within.is_some());
-    let derived = bound.map(|guard| GuardRule {
-        within: FIXED.last_applied.clone(),
-        ..guard.clone()
-    });
-    derived.collect()
-}
-
-/// managedFields hold values where a list is a set, or told apart by a masked field (K-4.4). A
-/// client that sends an object back without them loses nothing (K-5.10), so they go as a whole.
-fn managed_fields(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
-    let Some(place) = &FIXED.managed_fields else {
-        return Vec::new();
-    };
-    let mut names: Vec<&str> = rules
-        .iter()
-        .filter(|rule| is_shown_by_managers(class, &rule.path))
-        .map(|rule| &*rule.mask)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    let drop = |mask: &str| MaskRule {
-        mask: mask.into(),
-        path: place.clone(),
-        strategy: Strategy::Drop,
-        encoding: Encoding::Plain,
-    };
-    names.into_iter().map(drop).collect()
-}
-
-fn is_shown_by_managers(class: Class, path: &FieldPath) -> bool {
-    let steps = path.steps();
-    // Annotations and labels are maps of texts, whatever the kind.
-    if let [Step::Key(first), Step::Key(second), _] = steps
-        && &**first == "metadata"
-        && matches!(&**second, "annotations" | "labels")
-    {
-        return false;
-    }
-    let Some(shape) = class.shape() else {
-        // Nothing is known of the kind.
-        return true;
-    };
-    if let [
-        ..,
-        Step::AnyElement | Step::Element { .. } | Step::AnyDepth,
-        Step::Key(name),
-    ] = steps
-        && LIST_KEYS.contains(&&**name)
-    {
-        return true;
-    }
-    match shape.reach(path) {
-        Reach::At(Shape::Text | Shape::Bytes | Shape::Number | Shape::Flag) => {
-            matches!(steps.last(), Some(Step::AnyElement | Step::Element { .. }))
-        }
-        Reach::At(Shape::Map(value)) => !value.is_scalar(),
-        Reach::At(Shape::List(_) | Shape::Object(_) | Shape::Anything) | Reach::Open => true,
-        Reach::Nowhere(_) => false,
-    }
-}
-
 /// Rules nest at most so deep once the last-applied annotation is around them.
 const _: () = assert!(EMBEDDED_DEPTH_MAX < gateway_masking::EMBEDDED_DEPTH_MAX);
 
@@ -531,7 +449,6 @@ mod tests {
 
     #[test]
     fn the_fixed_paths_are_paths() {
-        assert!(FIXED.last_applied.is_some() && FIXED.managed_fields.is_some());
         for (group, resource, path) in TEMPLATES.iter().chain(ENCODED) {
             assert!(FieldPath::parse(path).is_ok(), "{path}");
             assert!(kind_of(group, resource).is_some(), "{resource}.{group}");

@@ -148,7 +148,7 @@ impl MaskTable {
             return None;
         }
         let object = parent_of(resource);
-        let class = Class::of(object.as_ref().unwrap_or(resource), is_stream(resource));
+        let class = Class::of(object.as_ref().unwrap_or(resource), resource);
         let mut uses = Vec::new();
         for index in masks.indexes() {
             for (place, part) in self.parts(index) {
