@@ -15,6 +15,7 @@
     reason = "a fault of the harness is a failed test; there is nobody to hand an error to"
 )]
 
+mod canary;
 mod certificate;
 mod cluster;
 mod fake;
@@ -33,6 +34,7 @@ mod wait;
 mod websocket;
 mod wire;
 
+pub use canary::Canary;
 pub use certificate::{Authority, Leaf};
 pub use cluster::{Cluster, Published};
 pub use fake::{

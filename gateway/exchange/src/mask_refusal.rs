@@ -23,6 +23,11 @@ pub(crate) enum MaskRefusal {
         what: &'static str,
         place: String,
     },
+    /// A change that takes an element out of a mask.
+    #[error(
+        "the patch operation on `{place}` would lift the mask {masks}, which chooses by it; leave it out"
+    )]
+    Lifting { masks: String, place: String },
     /// A masked value on its way back (K-5.8).
     #[error(
         "masked values cannot be written back: {places}; leave these fields out or put real values there"
@@ -83,6 +88,7 @@ impl MaskRefusal {
             Self::Impossible { .. }
             | Self::Session { .. }
             | Self::Question { .. }
+            | Self::Lifting { .. }
             | Self::Unreadable { .. }
             | Self::DryRun
             | Self::Immutable => StatusCode::FORBIDDEN,

@@ -7,7 +7,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use gateway_kubeapi::{
-    AcceptPlan, Attributes, NameScope, PatchForm, RequestTarget, ResourceId, Target, Upgrade, Verb,
+    AcceptPlan, Attributes, JsonValue, NameScope, PatchForm, RequestTarget, ResourceId, Target,
+    Upgrade, Verb, parse_field_selector, parse_label_selector,
 };
 use gateway_masking::{Kernel, LogMasker, Masker, Mount};
 use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
@@ -169,12 +170,21 @@ impl AnswerMask {
                 place: place.to_owned(),
             })
         };
-        for term in target.field_selector() {
+        // As they stand in the query: on `/watch/` paths the API server selects by them too, although
+        // no authorizer is told of them (K-1.3).
+        let text = |key| target.query().first(key).unwrap_or_default();
+        let Ok(terms) = parse_field_selector(text("fieldSelector")) else {
+            return question("the field selector", text("fieldSelector"));
+        };
+        for term in &terms {
             if self.masking.touches_field(&term.field) {
                 return question("the field selector", &term.field);
             }
         }
-        for term in target.label_selector() {
+        let Ok(terms) = parse_label_selector(text("labelSelector")) else {
+            return question("the label selector", text("labelSelector"));
+        };
+        for term in &terms {
             if self.masking.touches_label(&term.key) {
                 return question("the label selector", &term.key);
             }
@@ -184,10 +194,16 @@ impl AnswerMask {
 
     /// A `test` answers yes or no, `copy` and `move` carry a value to where nobody masks it.
     fn check_operations(&self, body: &[u8]) -> Result<(), MaskRefusal> {
-        // The body was read as a list of operations before; whatever else it is, is asked nothing.
-        let operations: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
-        for operation in &operations {
-            let text = |key: &str| operation.get(key).and_then(serde_json::Value::as_str);
+        // By the reader that took it for a list of operations: another one could see none.
+        let patch = JsonValue::parse(body);
+        let Some(operations) = patch.as_ref().ok().and_then(JsonValue::items) else {
+            return Err(MaskRefusal::Impossible {
+                masks: self.quoted(),
+                what: "a patch that is no list of operations",
+            });
+        };
+        for operation in operations {
+            let text = |key: &str| operation.get(key).and_then(JsonValue::as_str);
             let asked = match text("op") {
                 Some("test") => text("path"),
                 Some("copy" | "move") => text("from"),
@@ -197,6 +213,18 @@ impl AnswerMask {
                 return Err(MaskRefusal::Question {
                     masks: self.quoted(),
                     what: "the patch operation on",
+                    place: place.to_owned(),
+                });
+            }
+            let changed = match text("op") {
+                Some("test") => [None, None],
+                Some("move") => [text("path"), text("from")],
+                Some(_) | None => [text("path"), None],
+            };
+            let mut changed = changed.into_iter().flatten();
+            if let Some(place) = changed.find(|place| self.masking.chooses_by_pointer(place)) {
+                return Err(MaskRefusal::Lifting {
+                    masks: self.quoted(),
                     place: place.to_owned(),
                 });
             }

@@ -105,18 +105,28 @@ impl Masking {
     /// that holds one: then a JSON patch may neither test it nor copy or move it (K-4.23).
     #[must_use]
     pub fn touches_pointer(&self, pointer: &str) -> bool {
-        let segments: Vec<String> = pointer
-            .split('/')
-            .skip(1)
-            .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-            .collect();
+        let segments = segments_of(pointer);
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         self.touches(&segments)
     }
 
-    /// Whether a field selector such as `spec.nodeName` selects by a masked value (K-4.22).
+    /// Whether a JSON pointer names a member by whose value a mask chooses elements, as `name` in
+    /// `[name=x]`: a JSON patch that changes it would lift the mask.
+    #[must_use]
+    pub fn chooses_by_pointer(&self, pointer: &str) -> bool {
+        let segments = segments_of(pointer);
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let mut paths = self.paths().iter();
+        paths.any(|path| paths::chooses_by(path, &segments))
+    }
+
+    /// Whether a field selector such as `spec.nodeName` selects by a masked value (K-4.22). What is
+    /// no plain path, may.
     #[must_use]
     pub fn touches_field(&self, field: &str) -> bool {
+        if field.contains(['[', '\'', '"', '\\']) {
+            return true;
+        }
         let segments: Vec<&str> = field.split('.').collect();
         self.touches(&segments)
     }
@@ -169,6 +179,13 @@ impl Masking {
     pub fn describe(&self) -> Vec<String> {
         self.plan.describe()
     }
+}
+
+fn segments_of(pointer: &str) -> Vec<String> {
+    let segments = pointer.split('/').skip(1);
+    segments
+        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+        .collect()
 }
 
 impl PolicySet {

@@ -1,7 +1,7 @@
-//! What follows from written masks: pod templates, bytes, copies of the object, and what shows a masked
-//! value at another place.
+//! What follows from the lines of a mask: pod templates, bytes, and the places where the API server
+//! shows a masked value once more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use gateway_masking::{Encoding, FieldPath, GuardRule, MaskRule, Step, Strategy};
@@ -26,25 +26,63 @@ const LIST_KEYS: &[&str] = &[
     "whenUnsatisfiable",
 ];
 
+/// Where a ControllerRevision keeps the fields of its owner (K-4.7).
+const REVISION_DATA: &str = "data";
+
 /// Paths that derived rules need; none is left out (`the_fixed_paths_are_paths`).
-pub(super) struct Fixed {
+struct Fixed {
     /// Where `kubectl apply` keeps the whole object (K-4.2).
-    pub(super) last_applied: Option<FieldPath>,
-    pub(super) managed_fields: Option<FieldPath>,
-    /// What a Scale shows of its object, and where it shows it.
-    selector: Option<FieldPath>,
-    scale_selector: Option<FieldPath>,
+    last_applied: Option<FieldPath>,
+    managed_fields: Option<FieldPath>,
+    /// Of a `Scale`: its own places, and what they may show of a custom object and of a built-in one.
+    scale: Vec<ScaleField>,
 }
 
-pub(super) static FIXED: LazyLock<Fixed> = LazyLock::new(|| Fixed {
+/// A field of a `Scale`.
+struct ScaleField {
+    place: FieldPath,
+    custom: Vec<FieldPath>,
+    builtin: Vec<FieldPath>,
+}
+
+/// A custom resource definition names the fields it shows, and only it knows them: any below `spec`
+/// and `status` may be among them (K-4.9). Numbers of built-in kinds stand where they stand anyway.
+const SCALE_FIELDS: [(&str, &[&str], &[&str]); 3] = [
+    ("spec.replicas", &["spec"], &[]),
+    ("status.replicas", &["status"], &[]),
+    ("status.selector", &["spec", "status"], &["spec.selector"]),
+];
+
+static FIXED: LazyLock<Fixed> = LazyLock::new(|| Fixed {
     last_applied: FieldPath::parse(
         "metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']",
     )
     .ok(),
     managed_fields: FieldPath::parse("metadata.managedFields").ok(),
-    selector: FieldPath::parse("spec.selector").ok(),
-    scale_selector: FieldPath::parse("status.selector").ok(),
+    scale: SCALE_FIELDS
+        .iter()
+        .filter_map(|(place, custom, builtin)| {
+            Some(ScaleField {
+                place: FieldPath::parse(place).ok()?,
+                custom: parsed(custom),
+                builtin: parsed(builtin),
+            })
+        })
+        .collect(),
 });
+
+fn parsed(texts: &[&str]) -> Vec<FieldPath> {
+    let paths = texts.iter().filter_map(|text| FieldPath::parse(text).ok());
+    paths.collect()
+}
+
+pub(super) fn is_managed_fields(path: &FieldPath) -> bool {
+    Some(path) == FIXED.managed_fields.as_ref()
+}
+
+pub(super) fn is_last_applied(path: &FieldPath) -> bool {
+    Some(path) == FIXED.last_applied.as_ref()
+}
 
 /// A rule for pods, for the template of one. Status is no part of a template.
 pub(super) fn in_template(prefix: &str, rule: &MaskRule) -> Option<MaskRule> {
@@ -82,10 +120,8 @@ pub(super) fn encode(rules: &[MaskRule], fields: &[FieldPath]) -> Vec<MaskRule> 
     let mut encoded = Vec::new();
     for rule in rules {
         let mut rule = rule.clone();
-        if let (true, Strategy::Json { rules }) = (
-            Some(&rule.path) == FIXED.last_applied.as_ref(),
-            &mut rule.strategy,
-        ) {
+        if let (true, Strategy::Json { rules }) = (is_last_applied(&rule.path), &mut rule.strategy)
+        {
             *rules = encode(rules, fields);
         }
         let shared = fields
@@ -107,14 +143,21 @@ pub(super) fn encode(rules: &[MaskRule], fields: &[FieldPath]) -> Vec<MaskRule> 
     encoded
 }
 
-/// The last-applied annotation holds the object once more (K-4.2): each mask works in it too.
-pub(super) fn last_applied(rules: &[MaskRule]) -> Vec<MaskRule> {
+/// The last-applied annotation holds the object once more (K-4.2): each mask works in it too. That of a
+/// revision is its owner's, and what the revision has in `data` stands at the top there.
+pub(super) fn last_applied(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
     let Some(place) = &FIXED.last_applied else {
         return Vec::new();
     };
     let mut by_mask: BTreeMap<&str, Vec<MaskRule>> = BTreeMap::new();
     for rule in rules.iter().filter(|rule| rule.path != *place) {
-        by_mask.entry(&rule.mask).or_default().push(rule.clone());
+        let own = by_mask.entry(&rule.mask).or_default();
+        own.push(rule.clone());
+        let of_owner = paths::without(REVISION_DATA, &rule.path).filter(|_| class.is_revision());
+        own.extend(of_owner.map(|path| MaskRule {
+            path,
+            ..rule.clone()
+        }));
     }
     let embedded = by_mask.into_iter().map(|(mask, rules)| MaskRule {
         mask: mask.into(),
@@ -125,49 +168,18 @@ pub(super) fn last_applied(rules: &[MaskRule]) -> Vec<MaskRule> {
     embedded.collect()
 }
 
+/// What follows from detectors that are bound to a path.
+pub(super) fn guards(class: Class, guards: &[GuardRule]) -> Vec<GuardRule> {
+    let mut derived = guards_of_last_applied(guards);
+    derived.extend(guards_of_scales(class, guards));
+    derived
+}
+
 /// Detectors bound to a path look at the whole annotation: paths do not lead into it.
-pub(super) fn guards_of_last_applied(guards: &[GuardRule]) -> Vec<GuardRule> {
+fn guards_of_last_applied(guards: &[GuardRule]) -> Vec<GuardRule> {
     let bound = guards.iter().filter(|guard| guard.within.is_some());
     let derived = bound.map(|guard| GuardRule {
         within: FIXED.last_applied.clone(),
-        ..guard.clone()
-    });
-    derived.collect()
-}
-
-/// A Scale prints the selector of its object as a text (K-4.9). Which field that is, a custom kind
-/// says in its definition, so there it may be any.
-fn is_shown_by_scale(class: Class, path: &FieldPath) -> bool {
-    let selector = FIXED.selector.as_ref();
-    let meets = |own: &FieldPath| paths::may_meet(own.steps(), path.steps());
-    class.is_scale() && (class.shape().is_none() || selector.is_some_and(meets))
-}
-
-pub(super) fn scale_selector(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
-    let Some(place) = &FIXED.scale_selector else {
-        return Vec::new();
-    };
-    let shown = rules
-        .iter()
-        .filter(|rule| is_shown_by_scale(class, &rule.path));
-    let masks: BTreeSet<&str> = shown.map(|rule| &*rule.mask).collect();
-    let redact = |mask: &str| MaskRule {
-        mask: mask.into(),
-        path: place.clone(),
-        strategy: Strategy::Redact,
-        encoding: Encoding::Plain,
-    };
-    masks.into_iter().map(redact).collect()
-}
-
-/// Detectors bound to what a Scale prints look at what it prints.
-pub(super) fn guards_of_scale_selector(class: Class, guards: &[GuardRule]) -> Vec<GuardRule> {
-    let shown = guards.iter().filter(|guard| {
-        let within = guard.within.as_ref();
-        within.is_some_and(|path| is_shown_by_scale(class, path))
-    });
-    let derived = shown.map(|guard| GuardRule {
-        within: FIXED.scale_selector.clone(),
         ..guard.clone()
     });
     derived.collect()
@@ -203,6 +215,60 @@ pub(super) fn managed_fields(
         encoding: Encoding::Plain,
     };
     names.into_iter().map(drop).collect()
+}
+
+/// A `Scale` shows fields of the object at places of its own; where one may be masked, so is its copy.
+pub(super) fn scales(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
+    let mut found: Vec<(&str, &FieldPath)> = Vec::new();
+    for rule in rules {
+        let places = scale_fields(class, &rule.path);
+        found.extend(places.into_iter().map(|place| (&*rule.mask, place)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    let rules = found.into_iter().map(|(mask, place)| redact(mask, place));
+    rules.collect()
+}
+
+fn guards_of_scales(class: Class, guards: &[GuardRule]) -> Vec<GuardRule> {
+    let mut derived = Vec::new();
+    for guard in guards {
+        let within = guard.within.iter();
+        let places = within.flat_map(|path| scale_fields(class, path));
+        derived.extend(places.map(|place| GuardRule {
+            within: Some(place.clone()),
+            ..guard.clone()
+        }));
+    }
+    derived
+}
+
+/// The fields of a `Scale` that may show values of this path.
+fn scale_fields(class: Class, path: &FieldPath) -> Vec<&'static FieldPath> {
+    if !class.is_scale() {
+        return Vec::new();
+    }
+    let is_custom = class.shape().is_none();
+    let shows = |field: &&ScaleField| {
+        let sources = if is_custom {
+            &field.custom
+        } else {
+            &field.builtin
+        };
+        let mut sources = sources.iter();
+        sources.any(|source| paths::may_meet(path.steps(), source.steps()))
+    };
+    let fields = FIXED.scale.iter().filter(shows);
+    fields.map(|field| &field.place).collect()
+}
+
+fn redact(mask: &str, path: &FieldPath) -> MaskRule {
+    MaskRule {
+        mask: mask.into(),
+        path: path.clone(),
+        strategy: Strategy::Redact,
+        encoding: Encoding::Plain,
+    }
 }
 
 fn is_shown_by_managers(class: Class, path: &FieldPath) -> bool {
@@ -244,6 +310,12 @@ mod tests {
     #[test]
     fn the_fixed_paths_are_paths() {
         assert!(FIXED.last_applied.is_some() && FIXED.managed_fields.is_some());
-        assert!(FIXED.selector.is_some() && FIXED.scale_selector.is_some());
+        assert_eq!(FIXED.scale.len(), SCALE_FIELDS.len());
+        for (field, (_, custom, builtin)) in FIXED.scale.iter().zip(SCALE_FIELDS) {
+            assert_eq!(
+                (field.custom.len(), field.builtin.len()),
+                (custom.len(), builtin.len())
+            );
+        }
     }
 }

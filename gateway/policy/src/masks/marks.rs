@@ -3,29 +3,25 @@
 
 use gateway_masking::{FieldPath, MaskRule, Step, Strategy};
 
-use super::derived::Fixed;
+use super::derived;
 use super::shapes::{Reach, Shape};
 
 /// Whether each value that the rules mask has a marker in its place, wherever they are applied to an
 /// object of this shape.
-pub(super) fn mark_everything(
-    rules: &[MaskRule],
-    shape: Option<&'static Shape>,
-    fixed: &Fixed,
-) -> bool {
-    rules.iter().all(|rule| marks(rule, shape, fixed))
+pub(super) fn mark_everything(rules: &[MaskRule], shape: Option<&'static Shape>) -> bool {
+    rules.iter().all(|rule| marks(rule, shape))
 }
 
-fn marks(rule: &MaskRule, shape: Option<&'static Shape>, fixed: &Fixed) -> bool {
+fn marks(rule: &MaskRule, shape: Option<&'static Shape>) -> bool {
     match &rule.strategy {
         // A client that sends an object back without managedFields loses nothing (K-5.10).
-        Strategy::Drop => Some(&rule.path) == fixed.managed_fields.as_ref(),
+        Strategy::Drop => derived::is_managed_fields(&rule.path),
         Strategy::Redact | Strategy::Hash { .. } | Strategy::Partial { .. } => {
             is_text(&rule.path, shape)
         }
         // The object stands in the annotation once more.
-        Strategy::Json { rules } if Some(&rule.path) == fixed.last_applied.as_ref() => {
-            mark_everything(rules, shape, fixed)
+        Strategy::Json { rules } if derived::is_last_applied(&rule.path) => {
+            mark_everything(rules, shape)
         }
         // Digits are no marker, and of a document within nobody knows what it holds.
         Strategy::Fpe { .. }

@@ -15,6 +15,16 @@ pub(super) fn below(prefix: &str, path: &FieldPath) -> Option<FieldPath> {
     FieldPath::parse(&whole).ok()
 }
 
+/// The path behind that first member.
+pub(super) fn without(first: &str, path: &FieldPath) -> Option<FieldPath> {
+    let (step, rest) = path.steps().split_first()?;
+    if *step == Step::Key(first.into()) {
+        of_steps(rest)
+    } else {
+        None
+    }
+}
+
 /// The path of these steps.
 fn of_steps(steps: &[Step]) -> Option<FieldPath> {
     let mut text = String::new();
@@ -65,21 +75,43 @@ pub(super) fn may_meet(a: &[Step], b: &[Step]) -> bool {
 /// Whether the names of a place, indexes of elements among them, lead to a value of the path, into
 /// one or to something that may hold one.
 pub(super) fn touches(path: &FieldPath, segments: &[&str]) -> bool {
-    for (step, segment) in path.steps().iter().zip(segments) {
+    touches_steps(path.steps(), segments)
+}
+
+fn touches_steps(steps: &[Step], segments: &[&str]) -> bool {
+    for (step, segment) in steps.iter().zip(segments) {
         let fits = match step {
             Step::AnyDepth => return true,
             Step::Key(name) => **name == **segment,
-            Step::AnyKey => true,
-            // `-` is the place behind the last element.
-            Step::AnyElement | Step::Element { .. } => {
-                *segment == "-" || segment.bytes().all(|byte| byte.is_ascii_digit())
-            }
+            // Of elements too: the API server counts from the end where a number is negative.
+            Step::AnyKey | Step::AnyElement | Step::Element { .. } => true,
         };
         if !fits {
             return false;
         }
     }
     true
+}
+
+/// Whether the names of a place lead to a member by whose value the path chooses elements: who changes
+/// it takes the element out of the path.
+pub(super) fn chooses_by(path: &FieldPath, segments: &[&str]) -> bool {
+    let steps = path.steps();
+    steps.iter().enumerate().any(|(at, step)| {
+        let Step::Element { key, .. } = step else {
+            return false;
+        };
+        let before = steps.get(..=at).unwrap_or_default();
+        let Some((last, place)) = segments.split_last() else {
+            return false;
+        };
+        if **last != **key {
+            return false;
+        }
+        // How long `**` is, nobody knows.
+        before.contains(&Step::AnyDepth)
+            || before.len() == place.len() && touches_steps(before, place)
+    })
 }
 
 /// Whether every value at `asked` is a value of `path`, or stands within one where that counts.
@@ -260,6 +292,11 @@ mod tests {
             ),
             ("spec.containers[*].env[*].value", "spec/containers/-", true),
             (
+                "spec.containers[name=app].env[*].value",
+                "spec/containers/-1/env/+0/value",
+                true,
+            ),
+            (
                 "spec.containers[*].env[*].value",
                 "spec/containers/0/image",
                 false,
@@ -268,6 +305,23 @@ mod tests {
         ] {
             let segments: Vec<&str> = place.split('/').filter(|part| !part.is_empty()).collect();
             assert_eq!(touches(&path(own), &segments), expected, "{own} {place}");
+        }
+    }
+
+    #[test]
+    fn knows_the_members_by_which_elements_are_chosen() {
+        for (own, place, expected) in [
+            ("a[name=x].b[key=y].c", "a/0/name", true),
+            ("a[name=x].b[key=y].c", "a/-1/b/2/key", true),
+            ("a[name=x].b[key=y].c", "a/0/key", false),
+            ("a[name=x].b", "a/0", false),
+            ("a[name=x].b", "a/0/name/deeper", false),
+            ("a[*].name", "a/0/name", false),
+            ("**.a[name=x].b", "q/r/a/0/name", true),
+            ("$", "", false),
+        ] {
+            let segments: Vec<&str> = place.split('/').filter(|part| !part.is_empty()).collect();
+            assert_eq!(chooses_by(&path(own), &segments), expected, "{own} {place}");
         }
     }
 }

@@ -8,10 +8,7 @@ use gateway_masking::{CompileFault, Detector, FieldPath, GuardRule, MaskProgram,
 use gateway_masking::{MaskSpec, Mount, Strategy};
 
 use super::EMBEDDED_DEPTH_MAX;
-use super::derived::{
-    FIXED, encode, guard_in_template, guards_of_last_applied, guards_of_scale_selector,
-    in_template, last_applied, managed_fields, scale_selector,
-};
+use super::derived;
 use super::marks;
 use super::paths::{self, Within};
 use super::shapes::{Shape, kind_at, kind_of};
@@ -70,19 +67,32 @@ const ENCODED: &[(&str, &str, &str)] = &[
 pub(super) struct Class {
     /// Its number among the kinds whose shape is known.
     kind: Option<usize>,
-    stream: bool,
-    /// What is asked for is a Scale of it.
-    scale: bool,
+    answer: AnswerForm,
+}
+
+/// What the answers about an object hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum AnswerForm {
+    Object,
+    /// A `Scale`, which shows fields of the object at places of its own.
+    Scale,
+    /// Text or bytes.
+    Stream,
 }
 
 impl Class {
-    /// Of what is asked for, and the object that it answers with.
+    /// The class of what a resource answers with: the object it belongs to, or itself.
     pub(super) fn of(object: &ResourceId, asked: &ResourceId) -> Self {
         let plain = object.subresource.is_empty();
         Self {
             kind: kind_of(&object.group, &object.resource).filter(|_| plain),
-            stream: is_stream(asked),
-            scale: asked.subresource == "scale",
+            answer: if is_stream(asked) {
+                AnswerForm::Stream
+            } else if asked.subresource == "scale" {
+                AnswerForm::Scale
+            } else {
+                AnswerForm::Object
+            },
         }
     }
 
@@ -91,15 +101,22 @@ impl Class {
         [("", "secrets"), ("batch", "cronjobs")]
             .map(|(group, resource)| Self {
                 kind: kind_of(group, resource),
-                stream: false,
-                scale: false,
+                answer: AnswerForm::Object,
             })
             .into_iter()
     }
 
-    /// A Scale of the object is asked for.
-    pub(super) const fn is_scale(self) -> bool {
-        self.scale
+    /// Answers are a `Scale`.
+    pub(super) fn is_scale(self) -> bool {
+        self.answer == AnswerForm::Scale
+    }
+
+    /// Objects are ControllerRevisions.
+    pub(super) fn is_revision(self) -> bool {
+        let kind = self.kind.and_then(kind_at);
+        kind.is_some_and(|(group, resource, _)| {
+            (group, resource) == ("apps", "controllerrevisions")
+        })
     }
 
     /// Where a pod template stands in it.
@@ -181,14 +198,14 @@ impl MaskPlan {
                         .part
                         .rules
                         .iter()
-                        .filter_map(|rule| in_template(prefix, rule)),
+                        .filter_map(|rule| derived::in_template(prefix, rule)),
                 );
                 guards.extend(
                     source
                         .part
                         .guards
                         .iter()
-                        .map(|guard| guard_in_template(prefix, guard)),
+                        .map(|guard| derived::guard_in_template(prefix, guard)),
                 );
             }
         }
@@ -197,14 +214,12 @@ impl MaskPlan {
             .map(|rule| format!("{} {} by {}", rule.path, word(&rule.strategy), rule.mask))
             .chain(guards.iter().map(describe_guard))
             .collect();
-        let mut rules = encode(&written, &class.encoded());
-        let mut derived = last_applied(&rules);
-        derived.extend(managed_fields(class, &written, &guards));
-        derived.extend(scale_selector(class, &written));
+        let mut rules = derived::encode(&written, &class.encoded());
+        let mut derived = derived::last_applied(class, &rules);
+        derived.extend(derived::managed_fields(class, &written, &guards));
+        derived.extend(derived::scales(class, &written));
         rules.extend(derived);
-        let mut watched = guards_of_last_applied(&guards);
-        watched.extend(guards_of_scale_selector(class, &guards));
-        guards.extend(watched);
+        guards.extend(derived::guards(class, &guards));
         let bound = guards.iter().filter_map(|guard| guard.within.clone());
         let mut paths: Vec<FieldPath> = rules
             .iter()
@@ -214,7 +229,7 @@ impl MaskPlan {
         paths.sort();
         paths.dedup();
         Self {
-            marks_everything: marks::mark_everything(&rules, class.shape(), &FIXED),
+            marks_everything: marks::mark_everything(&rules, class.shape()),
             rules,
             guards,
             masks,

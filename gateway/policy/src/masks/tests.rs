@@ -1,3 +1,5 @@
+mod answers;
+
 use bytes::Bytes;
 use gateway_masking::{Kernel, Masker};
 use serde_json::{Value, json};
@@ -29,6 +31,7 @@ mask "hosts" {
     for "things.example.com" { at "spec.hosts[*]" redact }
     for "pods" { at "metadata.finalizers[*]" redact }
 }
+mask "selector" { for "deployments.apps" { at "spec.selector.matchLabels.*" redact } }
 mask "mail" { for "pods" { detect "email" redact in="spec.containers[*].args[*]" } }
 mask "anywhere" { for "configmaps" "things.example.com" { detect "jwt" redact } }
 mask "values" { for "configmaps" { detect "jwt" redact in="data" } }
