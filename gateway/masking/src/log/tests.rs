@@ -1,5 +1,5 @@
 use super::*;
-use crate::guard::{Detector, GuardRule, GuardScope};
+use crate::guard::{Detector, GuardRule, GuardScope, GuardStrategy};
 use crate::program::{MaskSpec, Mount};
 
 fn program() -> Arc<MaskProgram> {
@@ -7,6 +7,7 @@ fn program() -> Arc<MaskProgram> {
         mask: "m".into(),
         detectors: vec![Detector::AwsKey, Detector::Pem, Detector::Jwt],
         scope: GuardScope::Found,
+        strategy: GuardStrategy::Redact,
         within: None,
     };
     let spec = MaskSpec {
