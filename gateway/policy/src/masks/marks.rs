@@ -1,7 +1,7 @@
 //! Which masks leave a marker in the place of every value: what comes back from them is found in the
 //! body of a write alone, without the live object.
 
-use gateway_masking::{FieldPath, MaskRule, Step, Strategy};
+use gateway_masking::{FieldPath, GuardRule, GuardStrategy, MaskRule, Step, Strategy};
 
 use super::plan::Fixed;
 use super::shapes::{Reach, Shape};
@@ -14,6 +14,14 @@ pub(super) fn mark_everything(
     fixed: &Fixed,
 ) -> bool {
     rules.iter().all(|rule| marks(rule, shape, fixed))
+}
+
+/// Whether a marker stands in the place of what detectors find.
+pub(super) const fn marks_finds(guard: &GuardRule) -> bool {
+    match guard.strategy {
+        GuardStrategy::Redact | GuardStrategy::Hash { .. } | GuardStrategy::Partial { .. } => true,
+        GuardStrategy::Fpe { .. } => false,
+    }
 }
 
 fn marks(rule: &MaskRule, shape: Option<&'static Shape>, fixed: &Fixed) -> bool {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use gateway_kubeapi::ResourceId;
-use gateway_masking::{CompileFault, Detector, Encoding, FieldPath, GuardRule, MaskProgram};
-use gateway_masking::{MaskRule, MaskSpec, Mount, Step, Strategy};
+use gateway_masking::{CompileFault, Detector, Encoding, FieldPath, GuardRule, GuardStrategy};
+use gateway_masking::{MaskProgram, MaskRule, MaskSpec, Mount, Step, Strategy};
 
 use super::EMBEDDED_DEPTH_MAX;
 use super::marks;
@@ -227,7 +227,8 @@ impl MaskPlan {
         paths.sort();
         paths.dedup();
         Self {
-            marks_everything: marks::mark_everything(&rules, class.shape(), &FIXED),
+            marks_everything: marks::mark_everything(&rules, class.shape(), &FIXED)
+                && guards.iter().all(marks::marks_finds),
             rules,
             guards,
             masks,
@@ -376,7 +377,13 @@ fn describe_guard(guard: &GuardRule) -> String {
         Some(path) => format!("in {path}"),
         None => "anywhere".to_owned(),
     };
-    format!("{} {place} redact by {}", detectors.join(" "), guard.mask)
+    let word = match guard.strategy {
+        GuardStrategy::Redact => "redact",
+        GuardStrategy::Hash { .. } => "hash",
+        GuardStrategy::Fpe { .. } => "fpe",
+        GuardStrategy::Partial { .. } => "partial",
+    };
+    format!("{} {place} {word} by {}", detectors.join(" "), guard.mask)
 }
 
 /// A rule for pods, for the template of one. Status is no part of a template.
