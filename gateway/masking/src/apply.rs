@@ -13,10 +13,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::guard::Guards;
+use crate::guard::{GUARDED_BYTES_MAX, Guards};
 use crate::marker::MARKER;
 use crate::program::{Action, ActionKind, Encoding, MaskProgram, Wrap};
 use crate::scan::Kernel;
+use crate::secret::MaskKey;
 use crate::stream::Masker;
 use crate::text;
 
@@ -69,20 +70,9 @@ fn changed(action: &Action, raw: &[u8]) -> Option<Applied> {
     };
     let (text, count) = match &action.kind {
         ActionKind::Drop | ActionKind::Redact => return None,
-        ActionKind::Hash(key) => {
-            let text = format!(
-                "{MARKER}{}:{}:{}",
-                action.mask,
-                key.id(),
-                key.digest(&decoded)
-            );
-            (text.into_bytes(), 1)
-        }
-        ActionKind::Fpe(key) => (fpe::encrypt_digits(key.cipher(), &decoded)?, 1),
-        ActionKind::Partial(keep) => {
-            let tail = tail(&decoded, usize::from(*keep))?;
-            (format!("{MARKER}{}:…{tail}", action.mask).into_bytes(), 1)
-        }
+        ActionKind::Hash(key) => (digest(&action.mask, key, &decoded), 1),
+        ActionKind::Fpe(key) => (encrypted(key, &decoded)?, 1),
+        ActionKind::Partial(keep) => (partial(&action.mask, *keep, &decoded)?, 1),
         ActionKind::Embedded(wrap, program) => embedded(*wrap, program, &decoded)?,
     };
     let text = match action.encoding {
@@ -93,6 +83,22 @@ fn changed(action: &Action, raw: &[u8]) -> Option<Applied> {
         text: quoted(&text),
         count,
     })
+}
+
+/// The marker with the digest of a text.
+pub(crate) fn digest(mask: &str, key: &MaskKey, text: &[u8]) -> Vec<u8> {
+    format!("{MARKER}{mask}:{}:{}", key.id(), key.digest(text)).into_bytes()
+}
+
+/// The text with its digits encrypted. `None` of too few or too many.
+pub(crate) fn encrypted(key: &MaskKey, text: &[u8]) -> Option<Vec<u8>> {
+    fpe::encrypt_digits(key.cipher(), text)
+}
+
+/// The marker with the last characters of a text. `None` of a text that is too short.
+pub(crate) fn partial(mask: &str, keep: u8, text: &[u8]) -> Option<Vec<u8>> {
+    let tail = tail(text, usize::from(keep))?;
+    Some(format!("{MARKER}{mask}:…{tail}").into_bytes())
 }
 
 fn quoted(text: &[u8]) -> Vec<u8> {
@@ -156,10 +162,18 @@ pub(crate) fn guard_after(guards: &Guards, set: u32, applied: Applied) -> Applie
 
 /// The string with what detectors found replaced. `None` if nothing was.
 pub(crate) fn guard(guards: &Guards, set: u32, raw: &[u8]) -> Option<Applied> {
-    if raw.len() > crate::guard::GUARDED_BYTES_MAX {
+    if raw.len() <= GUARDED_BYTES_MAX && !guards.may_find(raw) {
+        return None;
+    }
+    guard_all(guards, set, raw)
+}
+
+/// The slow twin of [`guard`]: every expression on every string.
+pub(crate) fn guard_all(guards: &Guards, set: u32, raw: &[u8]) -> Option<Applied> {
+    if raw.len() > GUARDED_BYTES_MAX {
         return Some(guard_whole(guards, set));
     }
-    let guarded = guards.apply(set, &text::unescape(raw))?;
+    let guarded = guards.apply_all(set, &text::unescape(raw))?;
     Some(Applied {
         text: quoted(&guarded.text),
         count: guarded.count as u64,

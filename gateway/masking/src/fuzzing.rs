@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn survives_generated_texts_broken_at_some_places() {
         let mut seeded = Seeded::new(7);
-        for _ in 0..2_000 {
+        for _ in 0..testing::scaled(2_000) {
             let mut text = testing::documents(&mut seeded);
             testing::mutate(&mut seeded, &mut text);
             mask_splits(&text);

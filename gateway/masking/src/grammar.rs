@@ -19,7 +19,7 @@
 mod scalar;
 mod utf8;
 
-use crate::scan::{BLOCK, Block, Blocks, Classes, Isa};
+use crate::scan::{BLOCK, Block, Classes, Isa};
 use scalar::Scalar;
 use utf8::Utf8Tail;
 
@@ -142,7 +142,7 @@ pub(crate) fn pass<I: Isa>(
     isa: I,
     window: &[u8],
     carry: &mut Carry,
-    blocks: &mut Blocks,
+    blocks: &mut [Block],
 ) -> Result<(), Fault> {
     let (whole, rest) = window.as_chunks::<BLOCK>();
     let mut high = 0;
@@ -158,10 +158,8 @@ pub(crate) fn pass<I: Isa>(
             documents: *documents,
             deep,
         };
-        match step::<I, true>(isa, piece, classes, (&mut state, text)) {
-            Ok(masks) => *block = masks,
-            Err(fault) => return Err(fault.moved(index * BLOCK)),
-        }
+        step::<I, true>(isa, piece, classes, (&mut state, text, block))
+            .map_err(|fault| fault.moved(index * BLOCK))?;
     }
     if let (false, Some(block)) = (rest.is_empty(), blocks.get_mut(whole.len())) {
         let mut bytes = [b' '; BLOCK];
@@ -178,10 +176,8 @@ pub(crate) fn pass<I: Isa>(
             documents: *documents,
             deep,
         };
-        match step::<I, false>(isa, piece, classes, (&mut state, text)) {
-            Ok(masks) => *block = masks,
-            Err(fault) => return Err(fault.moved(whole.len() * BLOCK)),
-        }
+        step::<I, false>(isa, piece, classes, (&mut state, text, block))
+            .map_err(|fault| fault.moved(whole.len() * BLOCK))?;
     }
     carry.state = state;
     if high != 0 || carry.utf8.is_pending() {
@@ -244,17 +240,20 @@ fn step<I: Isa, const FULL: bool>(
     isa: I,
     piece: Piece<'_>,
     classes: Classes,
-    (carry, text): (&mut State, Text<'_>),
-) -> Result<Block, Fault> {
+    (carry, text, masks): (&mut State, Text<'_>, &mut Block),
+) -> Result<(), Fault> {
     let len = piece.len;
     let valid = if FULL { !0 } else { below(len) };
 
     if FULL && is_within_string(classes, carry) {
-        return within_string(classes, carry);
+        return within_string(classes, (carry, masks));
     }
 
     let escaped = escaped_ends::<FULL>(classes.backslash, len, carry) & valid;
     let quote = classes.quote & !escaped;
+    // What is known is written at once, so that it need not be kept in a register.
+    masks.quote = quote;
+    masks.backslash = classes.backslash;
     let parity = isa.prefix_xor(quote) ^ carry.in_string;
     carry.in_string = (parity.cast_signed() >> 63).cast_unsigned();
     let inside = parity & valid;
@@ -270,13 +269,16 @@ fn step<I: Isa, const FULL: bool>(
     let space = classes.space & outside;
     let string = quote & inside;
     let scalar = outside & !(quote | open | close | colon | comma | space);
+    [masks.open, masks.close, masks.comma, masks.scalar] = [open, close, comma, scalar];
     let scalar_start = scalar & !(scalar << 1 | carry.in_scalar);
     if scalar | carry.in_scalar != 0 {
         wrong |= scalars(piece, scalar, carry);
     }
 
     let depth_before = carry.depth;
+    masks.depth = depth_before;
     let nest = brackets((open, close, classes.curly), carry, text.deep)?;
+    masks.depth_min = nest.depth_min;
     wrong |= nest.mismatch;
 
     let mut roots = 0;
@@ -311,35 +313,28 @@ fn step<I: Isa, const FULL: bool>(
         return Err(Fault::Syntax(0));
     }
 
-    Ok(Block {
-        quote,
-        key,
-        open,
-        close,
-        comma,
-        scalar,
-        backslash: classes.backslash,
-        depth: depth_before,
-        depth_min: nest.depth_min,
-    })
+    masks.key = key;
+    Ok(())
 }
 
 /// Most blocks of long strings: no string begins or ends, nothing is escaped.
 #[inline(always)]
 const fn is_within_string(classes: Classes, carry: &State) -> bool {
     let special = classes.quote | classes.backslash | carry.escaped | carry.hex_due as u64;
-    carry.in_string != 0 && special == 0
+    // One branch: whether a block begins in a string is as good as random.
+    special | !carry.in_string == 0
 }
 
 /// Nothing changes but the place.
 #[inline(always)]
-fn within_string(classes: Classes, carry: &State) -> Result<Block, Fault> {
+fn within_string(classes: Classes, (carry, masks): (&State, &mut Block)) -> Result<(), Fault> {
+    *masks = Block {
+        depth: carry.depth,
+        depth_min: carry.depth,
+        ..Block::default()
+    };
     match classes.control {
-        0 => Ok(Block {
-            depth: carry.depth,
-            depth_min: carry.depth,
-            ..Block::default()
-        }),
+        0 => Ok(()),
         _ => Err(Fault::Syntax(0)),
     }
 }

@@ -3,19 +3,28 @@
 #![forbid(unsafe_code)]
 
 mod checksum;
+mod prefilter;
+mod replace;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use regex_automata::Input;
 use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson::{NFA, WhichCaptures};
 use regex_automata::util::syntax;
+use regex_automata::{Input, Span};
 
 use crate::log::Course;
 use crate::marker;
 use crate::path::FieldPath;
+use crate::secret::MaskKey;
+use prefilter::Prefilter;
+use replace::Find;
+
+pub(crate) use prefilter::Hits;
+pub(crate) use replace::Place;
 
 /// BOUND: longer strings at a watched place are masked whole, unread.
 pub const GUARDED_BYTES_MAX: usize = 256 * 1024;
@@ -121,6 +130,28 @@ pub enum GuardScope {
     Whole,
 }
 
+/// What becomes of what goes. On one text the stronger of two wins, in this order.
+#[derive(Debug, Clone)]
+pub enum GuardStrategy {
+    /// The marker stands for it.
+    Redact,
+    /// The marker with a keyed digest: equal finds stay comparable.
+    Hash {
+        /// The key.
+        key: Arc<MaskKey>,
+    },
+    /// Its decimal digits are encrypted in their places, if there are six at least.
+    Fpe {
+        /// The key.
+        key: Arc<MaskKey>,
+    },
+    /// Its last characters stay, if it is more than twice as long.
+    Partial {
+        /// How many.
+        keep_last: u8,
+    },
+}
+
 /// Detectors at a place.
 #[derive(Debug, Clone)]
 pub struct GuardRule {
@@ -130,6 +161,8 @@ pub struct GuardRule {
     pub detectors: Vec<Detector>,
     /// How much goes.
     pub scope: GuardScope,
+    /// What becomes of it.
+    pub strategy: GuardStrategy,
     /// The strings at this path and all below it; everywhere in the object without a path.
     pub within: Option<FieldPath>,
 }
@@ -147,6 +180,7 @@ pub struct PatternFault {
 struct Compiled {
     mask: Box<str>,
     scope: GuardScope,
+    strategy: GuardStrategy,
     detectors: Vec<(Detector, Regex)>,
     /// The expressions of detectors that watch everywhere, for text that has no end yet.
     courses: Vec<Course>,
@@ -195,6 +229,7 @@ impl Iterator for Finds<'_> {
 #[derive(Default)]
 pub(crate) struct Guards {
     rules: Vec<Compiled>,
+    filter: Prefilter,
     sets: Vec<Vec<usize>>,
     numbers: BTreeMap<Vec<usize>, u32>,
 }
@@ -222,11 +257,14 @@ impl Guards {
             compiled.push(Compiled {
                 mask: rule.mask.clone(),
                 scope: rule.scope,
+                strategy: rule.strategy.clone(),
                 detectors,
                 courses,
             });
         }
+        let all = rules.iter().flat_map(|rule| &rule.detectors);
         Ok(Self {
+            filter: Prefilter::new(all),
             rules: compiled,
             ..Self::default()
         })
@@ -265,46 +303,69 @@ impl Guards {
         self.of(set).flat_map(|rule| &rule.courses)
     }
 
-    /// What goes of a text, by place, and for which mask.
-    pub(crate) fn places(&self, set: u32, text: &[u8]) -> Vec<(usize, usize, &str)> {
-        let mut places: Vec<(usize, usize, &str)> = Vec::new();
+    /// Something may be found in this text, or raw string. False is sure.
+    pub(crate) fn may_find(&self, text: &[u8]) -> bool {
+        self.filter.may_find(text)
+    }
+
+    /// The same for the raw string at `start..end` of a window.
+    pub(crate) fn may_find_at(
+        &self,
+        hits: &mut Hits,
+        window: &[u8],
+        (start, end): (usize, usize),
+    ) -> bool {
+        hits.may_find(&self.filter, window, Span::from(start..end))
+    }
+
+    /// What goes of a text, and what stands for it.
+    pub(crate) fn places(&self, set: u32, text: &[u8]) -> Vec<Place> {
+        if self.may_find(text) {
+            self.all_places(set, text)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The slow twin of [`Self::places`]: every expression on every text.
+    fn all_places(&self, set: u32, text: &[u8]) -> Vec<Place> {
+        let mut finds: Vec<Find<'_>> = Vec::new();
         for rule in self.of(set) {
             let mut found = rule.found(text);
             match rule.scope {
-                GuardScope::Found => places.extend(found.map(|(from, to)| (from, to, &*rule.mask))),
+                GuardScope::Found => {
+                    finds.extend(found.map(|(start, end)| Find { start, end, rule }));
+                }
                 GuardScope::Whole => {
                     if found.next().is_some() {
-                        return vec![(0, text.len(), &*rule.mask)];
+                        return vec![Place {
+                            start: 0,
+                            end: text.len(),
+                            text: replace::replacement(rule, text),
+                        }];
                     }
                 }
             }
         }
-        places.sort_unstable();
-        places
+        replace::places(text, finds)
     }
 
     /// The text with what was found replaced. `None` if nothing was.
+    #[cfg(test)]
     pub(crate) fn apply(&self, set: u32, text: &[u8]) -> Option<Guarded> {
-        let places = self.places(set, text);
-        (!places.is_empty()).then(|| replace(text, &places))
+        self.may_find(text).then(|| self.apply_all(set, text))?
+    }
+
+    /// The same without a look at what may be found.
+    pub(crate) fn apply_all(&self, set: u32, text: &[u8]) -> Option<Guarded> {
+        let places = self.all_places(set, text);
+        (!places.is_empty()).then(|| replace::spliced(text, &places))
     }
 }
 
-/// Replaces sorted spans; those that overlap become one marker, of the first.
-fn replace(text: &[u8], spans: &[(usize, usize, &str)]) -> Guarded {
-    let mut out = Vec::with_capacity(text.len());
-    let mut done = 0;
-    let mut count = 0;
-    for (start, end, mask) in spans {
-        if *start >= done {
-            out.extend_from_slice(text.get(done..*start).unwrap_or_default());
-            out.extend_from_slice(marker::text(mask).as_bytes());
-            count += 1;
-        }
-        done = done.max(*end);
-    }
-    out.extend_from_slice(text.get(done..).unwrap_or_default());
-    Guarded { text: out, count }
+/// Texts need not be UTF-8: a lone surrogate is not.
+fn syntax_config() -> syntax::Config {
+    syntax::Config::new().utf8(false)
 }
 
 /// The expression once more, as states that can be followed; within the bound of [`regex`].
@@ -315,7 +376,7 @@ fn course(pattern: &str) -> Result<Course, PatternFault> {
         .which_captures(WhichCaptures::None);
     let built = NFA::compiler()
         .configure(limits)
-        .syntax(syntax::Config::new().utf8(false))
+        .syntax(syntax_config())
         .build(pattern);
     let fault = |reason: String| PatternFault {
         pattern: pattern.into(),
@@ -339,10 +400,9 @@ fn regex(pattern: &str) -> Result<Regex, PatternFault> {
     let limits = Regex::config()
         .nfa_size_limit(Some(PROGRAM_BYTES_MAX))
         .utf8_empty(false);
-    let syntax = syntax::Config::new().utf8(false);
     Regex::builder()
         .configure(limits)
-        .syntax(syntax)
+        .syntax(syntax_config())
         .build(pattern)
         .map_err(|error| fault(error.to_string()))
 }

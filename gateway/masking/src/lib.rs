@@ -72,7 +72,8 @@ mod text;
 
 pub use grammar::DEPTH_MAX;
 pub use guard::{
-    Detector, GUARDED_BYTES_MAX, GuardRule, GuardScope, PATTERN_BYTES_MAX, PatternFault,
+    Detector, GUARDED_BYTES_MAX, GuardRule, GuardScope, GuardStrategy, PATTERN_BYTES_MAX,
+    PatternFault,
 };
 pub use log::{LOOK_BACK_BYTES, LogMasker};
 pub use marker::{MARKED_FIELD_COUNT_MAX, MARKER, MarkerScan, find_marker};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::marker;
+use crate::guard::Place;
 use crate::program::MaskProgram;
 
 use opening::Openings;
@@ -138,7 +138,7 @@ impl LogMasker {
         let opening = self.openings.follow(&self.program.guards, set, &self.line);
         let mut cut = opening.unwrap_or(end);
         let places = self.program.guards.places(set, &self.line);
-        let is_nothing_yet = places.iter().all(|(_, to, _)| *to <= cut);
+        let is_nothing_yet = places.iter().all(|place| place.end <= cut);
         if end - cut < OPENING_BYTES_MIN && is_nothing_yet {
             cut = end;
         }
@@ -218,19 +218,14 @@ impl LogMasker {
             return;
         };
         let mut done = self.given;
-        // What overlaps becomes one marker, of the first.
-        let mut marked = 0;
-        for (start, end, mask) in self.program.guards.places(set, &self.line) {
-            if start >= cut || end <= self.given {
+        for place in self.program.guards.places(set, &self.line) {
+            if place.start >= cut || place.end <= self.given {
                 continue;
             }
-            if start >= marked {
-                out.extend_from_slice(self.line.get(done..start).unwrap_or_default());
-                out.extend_from_slice(marker::text(mask).as_bytes());
-                self.masked_count += 1;
-            }
-            marked = marked.max(end);
-            done = done.max(end);
+            out.extend_from_slice(self.line.get(done..place.start).unwrap_or_default());
+            out.extend_from_slice(&place.text);
+            self.masked_count += 1;
+            done = place.end;
         }
         out.extend_from_slice(self.line.get(done..cut).unwrap_or_default());
         self.given = done.max(cut);
@@ -295,14 +290,7 @@ impl LogMasker {
 }
 
 /// The cut, moved before each place that it would part.
-fn before(places: &[(usize, usize, &str)], cut: usize) -> usize {
-    let parted = |cut: usize, (from, to, _): &(usize, usize, &str)| {
-        if (from + 1..*to).contains(&cut) {
-            *from
-        } else {
-            cut
-        }
-    };
-    // The last first: one that it was moved before may lie in another.
-    places.iter().rev().fold(cut, parted)
+fn before(places: &[Place], cut: usize) -> usize {
+    let parted = |place: &&Place| (place.start + 1..place.end).contains(&cut);
+    places.iter().find(parted).map_or(cut, |place| place.start)
 }

@@ -99,7 +99,7 @@ impl<'a> Masking<'a, '_> {
                 self.out.extend_from_slice(&text);
             }
             (Content::String, None, Some(guard)) => {
-                let applied = apply::guard(self.guards, guard, raw);
+                let applied = apply::guard_all(self.guards, guard, raw);
                 let applied = applied.unwrap_or_else(|| apply::unchanged(raw));
                 self.out.extend_from_slice(&applied.text);
             }
@@ -126,7 +126,12 @@ impl<'a> Masking<'a, '_> {
             Content::String if apply::reads_text(&action.kind) => {
                 let applied = apply::action(action, raw);
                 match guard {
-                    Some(guard) => apply::guard_after(self.guards, guard, applied).text,
+                    Some(guard) => {
+                        let raw = applied.text.get(1..applied.text.len() - 1);
+                        apply::guard_all(self.guards, guard, raw.unwrap_or_default())
+                            .unwrap_or(applied)
+                            .text
+                    }
                     None => applied.text,
                 }
             }

@@ -77,9 +77,6 @@ pub(crate) struct Block {
     pub depth_min: u16,
 }
 
-/// What the pass found in one window.
-pub(crate) type Blocks = [Block; BLOCKS];
-
 /// One instruction set. Each method is inlined into a function compiled for it.
 pub(crate) trait Isa: Copy {
     fn classify(self, block: &[u8; BLOCK]) -> Classes;
@@ -161,7 +158,7 @@ impl Kernel {
         self,
         window: &[u8],
         carry: &mut Carry,
-        blocks: &mut Blocks,
+        blocks: &mut [Block],
     ) -> Result<(), Fault> {
         match self.0 {
             Choice::Swar => grammar::pass(swar::Swar, window, carry, blocks),

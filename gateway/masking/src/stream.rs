@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::grammar::{Carry, DEPTH_MAX, Fault};
 use crate::program::MaskProgram;
-use crate::scan::{BLOCKS, Block, Kernel, WINDOW};
+use crate::scan::{BLOCK, BLOCKS, Block, Kernel, WINDOW};
 use sink::Sink;
 use walk::{HeldTooLong, View, Walk};
 
@@ -21,6 +21,10 @@ pub use walk::{CAPTURED_BYTES_MAX, HELD_BYTES_MAX};
 
 /// BOUND: the rules that a summary names; the others are counted only.
 pub const SUMMARY_RULES_MAX: usize = 32;
+
+/// Chunks up to this size, which most watch events are, need few masks.
+const EVENT_BYTES: usize = 4096;
+const EVENT_BLOCKS: usize = EVENT_BYTES / BLOCK;
 
 /// Why a stream was ended. Nothing may follow what was already handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,17 +116,27 @@ impl Masker {
         // INVARIANT 2: poisoned until the whole chunk is proven, so that a panic poisons too.
         self.is_poisoned = true;
         let mut sink = Sink::new(chunk, out);
-        let result = self.windows(chunk, &mut sink);
+        // The masks of a watch event are few: clearing those of a whole window would take as long as
+        // a third of it.
+        let result = match chunk.len() {
+            ..=EVENT_BYTES => self.windows(chunk, &mut [Block::default(); EVENT_BLOCKS], &mut sink),
+            _ => self.windows(chunk, &mut [Block::default(); BLOCKS], &mut sink),
+        };
         self.bytes_out += sink.finish();
         self.is_poisoned = result.is_err();
         result
     }
 
-    fn windows(&mut self, chunk: &Bytes, sink: &mut Sink<'_>) -> Result<(), MaskFault> {
-        let mut blocks = [Block::default(); BLOCKS];
+    /// `blocks` holds a window, or all of a smaller chunk.
+    fn windows(
+        &mut self,
+        chunk: &Bytes,
+        blocks: &mut [Block],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskFault> {
         let mut base = 0;
         for bytes in chunk.chunks(WINDOW) {
-            let passed = self.kernel.pass(bytes, &mut self.carry, &mut blocks);
+            let passed = self.kernel.pass(bytes, &mut self.carry, blocks);
             passed.map_err(|fault| self.fault(fault))?;
             let blocks = blocks.get(..bytes.len().div_ceil(64)).unwrap_or_default();
             let view = View {

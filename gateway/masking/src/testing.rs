@@ -6,12 +6,29 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::guard::{Detector, GuardRule, GuardScope};
+use crate::guard::{Detector, GuardRule, GuardScope, GuardStrategy};
 use crate::path::{FieldPath, Step};
 use crate::program::{Encoding, MaskProgram, MaskRule, MaskSpec, Mount, Strategy};
 use crate::scan::Kernel;
 use crate::secret::MaskKey;
 use crate::stream::{MaskFault, Masker, Summary};
+
+/// So many repetitions of a test: few where Miri interprets them, some where each mutant is tried
+/// (built with `QUICK_TESTS` set).
+#[must_use]
+pub const fn scaled(count: usize) -> usize {
+    match (cfg!(miri), option_env!("QUICK_TESTS")) {
+        (true, _) => count.div_ceil(2_000),
+        (false, Some(_)) => count.div_ceil(20),
+        (false, None) => count,
+    }
+}
+
+/// That so many were found shows only in a full run that a test looks at what it means to.
+#[must_use]
+pub const fn is_enough(found: usize, wanted: usize) -> bool {
+    cfg!(miri) || found >= scaled(wanted)
+}
 
 /// A small generator of numbers: the same seed, the same numbers.
 #[derive(Debug, Clone)]
@@ -79,7 +96,7 @@ const NAMES: [&str; 14] = [
     "a", "b", "c", "data", "name", "items", "object", "rows", "password", "", "é", "😀", "a.b/c",
     "/a",
 ];
-const STRINGS: [&str; 22] = [
+const STRINGS: [&str; 27] = [
     "",
     "app",
     "web",
@@ -101,6 +118,11 @@ const STRINGS: [&str; 22] = [
     r#"{\"a\":\"s\",\"b\":[1,{\"password\":true}]}"#,
     "eyJhIjoicyIsInBhc3N3b3JkIjoicCJ9",
     "4111 1111 1111 1111",
+    r"somebody\u0040mail.example",
+    r"4111 1111 1111 111\u0031",
+    "DE89370400440532013000",
+    "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl",
+    "AKIAIOSFODNN7EXAMPLE",
     "H4sIAAAAAAAAA6tWSlSyUipWqgUAd3gFHwoAAAA=",
 ];
 const SCALARS: [&str; 16] = [
@@ -318,6 +340,41 @@ fn rule(seeded: &mut Seeded, depth: usize) -> MaskRule {
     }
 }
 
+fn guard(seeded: &mut Seeded) -> GuardRule {
+    let whole = seeded.once_in(3);
+    let strategy = match (seeded.below(6), key()) {
+        (0, Some(key)) => GuardStrategy::Hash { key },
+        (1, Some(key)) => GuardStrategy::Fpe { key },
+        (2, _) => GuardStrategy::Partial { keep_last: 4 },
+        _ => GuardStrategy::Redact,
+    };
+    let mut detectors = vec![Detector::Email, Detector::Card];
+    if seeded.once_in(2) {
+        detectors.push(Detector::Pattern("web|😀".into()));
+    }
+    if seeded.once_in(2) {
+        detectors.extend([
+            Detector::Jwt,
+            Detector::Pem,
+            Detector::AwsKey,
+            Detector::GithubToken,
+            Detector::SlackToken,
+            Detector::Iban,
+        ]);
+    }
+    GuardRule {
+        mask: "g".into(),
+        detectors,
+        scope: if whole {
+            GuardScope::Whole
+        } else {
+            GuardScope::Found
+        },
+        strategy,
+        within: seeded.once_in(2).then(|| path(seeded)),
+    }
+}
+
 /// Random rules of every strategy.
 pub fn spec(seeded: &mut Seeded) -> MaskSpec {
     let mounts = [
@@ -334,21 +391,9 @@ pub fn spec(seeded: &mut Seeded) -> MaskSpec {
     }
     let mut guards = Vec::new();
     if seeded.once_in(6) {
-        let whole = seeded.once_in(3);
-        guards.push(GuardRule {
-            mask: "g".into(),
-            detectors: vec![
-                Detector::Email,
-                Detector::Card,
-                Detector::Pattern("web|😀".into()),
-            ],
-            scope: if whole {
-                GuardScope::Whole
-            } else {
-                GuardScope::Found
-            },
-            within: seeded.once_in(2).then(|| path(seeded)),
-        });
+        for _ in 0..=seeded.below(2) {
+            guards.push(guard(seeded));
+        }
     }
     MaskSpec {
         rules: (0..seeded.below(5)).map(|_| rule(seeded, 1)).collect(),

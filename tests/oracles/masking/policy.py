@@ -9,7 +9,15 @@ from known import LAST_APPLIED, MANAGED_FIELDS
 from masker import READ_PLACES, WATCH_PLACES, Guard, Program, Rule
 from paths import KEY
 
+DATA = paths.parse("data")
+SPEC, STATUS = paths.parse("spec"), paths.parse("status")
 SCALE_SELECTOR = paths.parse("status.selector")
+SCALE_OF_BUILTIN = [(SCALE_SELECTOR, [paths.parse("spec.selector")])]
+SCALE_OF_CUSTOM = [
+    (SCALE_SELECTOR, [SPEC, STATUS]),
+    (paths.parse("spec.replicas"), [SPEC]),
+    (paths.parse("status.replicas"), [STATUS]),
+]
 READS = ("get", "list", "watch")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 VERBS = {"read": READS, "write": WRITES, "all": READS + WRITES}
@@ -180,12 +188,13 @@ class Masking:
         if shown:
             self.rules.append(Rule("", MANAGED_FIELDS, "drop"))
         if is_scale:
-            self.rules += [Rule(rule.mask, SCALE_SELECTOR, "redact") for rule in written if self._scale_shows(rule.steps)]
+            for rule in written:
+                self.rules += [Rule(rule.mask, place, "redact") for place in self._shown_by_scale(rule.steps)]
         for guard in guards:
             if guard.steps is not None:
                 watched.append(Guard(guard.mask, LAST_APPLIED, guard.detectors, guard.origin))
-                if is_scale and self._scale_shows(guard.steps):
-                    watched.append(Guard(guard.mask, SCALE_SELECTOR, guard.detectors, guard.origin))
+                for place in self._shown_by_scale(guard.steps) if is_scale else ():
+                    watched.append(Guard(guard.mask, place, guard.detectors, guard.origin))
         self.guards = watched
         self.paths = [rule.steps for rule in self.rules] + [guard.steps for guard in watched if guard.steps is not None]
         self.programs = {}
@@ -202,15 +211,19 @@ class Masking:
         by_mask = {}
         for rule in written:
             if rule.steps != LAST_APPLIED:
-                by_mask.setdefault(rule.mask, []).append(rule)
+                own = by_mask.setdefault(rule.mask, [])
+                own.append(rule)
+                if self.kind == "controllerrevisions.apps" and rule.steps[:1] == DATA:
+                    own.append(rule.at(rule.steps[1:]))
         return [
             Rule(mask, LAST_APPLIED, "json", inner=(rules, tuple(self.byte_fields)))
             for mask, rules in sorted(by_mask.items())
         ]
 
-    def _scale_shows(self, steps):
-        """A Scale prints `spec.selector`; of a custom kind, any field."""
-        return self.kind not in known.KINDS or paths.may_meet(steps, paths.parse("spec.selector"))
+    def _shown_by_scale(self, steps):
+        """Where a Scale prints what is at the path; of a custom kind it may print any field."""
+        sources = SCALE_OF_CUSTOM if self.kind not in known.KINDS else SCALE_OF_BUILTIN
+        return [place for place, shown in sources if any(paths.may_meet(steps, own) for own in shown)]
 
     def keeps_tables(self):
         if any(guard.steps is None for guard in self.guards):

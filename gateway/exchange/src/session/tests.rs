@@ -1,4 +1,4 @@
-use gateway_masking::{Detector, GuardRule, GuardScope, MaskSpec, Mount};
+use gateway_masking::{Detector, GuardRule, GuardScope, GuardStrategy, MaskSpec, Mount};
 use http::HeaderValue;
 use proptest::prelude::*;
 
@@ -13,6 +13,7 @@ fn program() -> Arc<MaskProgram> {
         mask: "m".into(),
         detectors: vec![Detector::AwsKey, Detector::Pem, Detector::Jwt],
         scope: GuardScope::Found,
+        strategy: GuardStrategy::Redact,
         within: None,
     };
     let spec = MaskSpec {

@@ -36,7 +36,7 @@ fn a_digest_is_of_the_text_and_of_the_cluster() {
         .strip_prefix(r#""countersign-masked:m:test-1:"#)
         .unwrap();
     assert_eq!(digest.len(), 25);
-    let other = Arc::new(crate::MaskKey::new("test-1", b"0123456789abcdef", "other").unwrap());
+    let other = Arc::new(MaskKey::new("test-1", b"0123456789abcdef", "other").unwrap());
     assert_ne!(one, plain(Strategy::Hash { key: other }, "secret"));
     // In base64 it is the digest of the decoded bytes, in base64.
     let encoded = apply(hash(), Encoding::Base64, &STANDARD.encode("secret"));
@@ -114,9 +114,37 @@ fn documents_in_strings_are_masked_inside_or_whole() {
         REDACTED
     );
     assert_eq!(plain(base64(), "no base64!"), REDACTED);
+}
+
+/// Two readers of YAML need not agree on these, and what is only JSON they all read alike.
+#[test]
+fn yaml_that_is_not_json_is_masked_whole() {
     let yaml = || Strategy::Yaml { rules: inner("a") };
     assert_eq!(plain(yaml(), r#"{\"a\": 1}"#), r#""{\"a\": 0}""#);
-    assert_eq!(plain(yaml(), "a: 1"), REDACTED);
+    assert_eq!(
+        plain(yaml(), r#"\n {\"b\": [1],\n  \"a\": \"x\"}\n"#),
+        r#""\n {\"b\": [1],\n  \"a\": \"countersign-masked:in\"}\n""#
+    );
+    for other in [
+        "",
+        "a: 1",
+        r"a: 1\nb: 2\n",
+        r"a:\n  b: 1\n",
+        r"a: |\n  text\n",
+        r"b: &x 1\na: *x\n",
+        r"<<: {a: 1}\n",
+        r"!!map {a: 1}\n",
+        "{a: 1}",
+        "{'a': 1}",
+        r#"{\"a\": 1,}"#,
+        r#"{\"a\": 1} # a comment"#,
+        r#"---\n{\"a\": 1}"#,
+        r#"{\"a\": 1}\n---\n{\"a\": 1}"#,
+        r#"{\"a\": 0o17}"#,
+        r#"%YAML 1.2\n---\n{\"a\": 1}"#,
+    ] {
+        assert_eq!(plain(yaml(), other), REDACTED, "{other}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
 };
 
-use super::{BLOCK, Blocks, Classes, Isa};
+use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
 /// Proof that the machine has AVX2, BMI1, BMI2, LZCNT, POPCNT and PCLMULQDQ: only [`Self::detect`]
@@ -29,7 +29,7 @@ impl Avx2 {
         self,
         window: &[u8],
         carry: &mut Carry,
-        blocks: &mut Blocks,
+        blocks: &mut [Block],
     ) -> Result<(), Fault> {
         // SAFETY: `self` proves that the machine has the features of `pass`.
         unsafe { pass(self, window, carry, blocks) }
@@ -37,7 +37,7 @@ impl Avx2 {
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
-fn pass(isa: Avx2, window: &[u8], carry: &mut Carry, blocks: &mut Blocks) -> Result<(), Fault> {
+fn pass(isa: Avx2, window: &[u8], carry: &mut Carry, blocks: &mut [Block]) -> Result<(), Fault> {
     grammar::pass(isa, window, carry, blocks)
 }
 

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_test_epi8_mask,
 };
 
-use super::{BLOCK, Blocks, Classes, Isa};
+use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
 /// Proof that the machine has AVX-512 F, BW and VL, BMI1, BMI2, LZCNT, POPCNT and PCLMULQDQ: only
@@ -32,7 +32,7 @@ impl Avx512 {
         self,
         window: &[u8],
         carry: &mut Carry,
-        blocks: &mut Blocks,
+        blocks: &mut [Block],
     ) -> Result<(), Fault> {
         // SAFETY: `self` proves that the machine has the features of `pass`.
         unsafe { pass(self, window, carry, blocks) }
@@ -40,7 +40,7 @@ impl Avx512 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
-fn pass(isa: Avx512, window: &[u8], carry: &mut Carry, blocks: &mut Blocks) -> Result<(), Fault> {
+fn pass(isa: Avx512, window: &[u8], carry: &mut Carry, blocks: &mut [Block]) -> Result<(), Fault> {
     grammar::pass(isa, window, carry, blocks)
 }
 

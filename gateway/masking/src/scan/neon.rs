@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     vld1q_u8, vorrq_u8, vtstq_u8,
 };
 
-use super::{BLOCK, Blocks, Classes, Isa};
+use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
 /// Proof that the machine has NEON: only [`Self::detect`] makes one.
@@ -23,7 +23,7 @@ impl Neon {
         self,
         window: &[u8],
         carry: &mut Carry,
-        blocks: &mut Blocks,
+        blocks: &mut [Block],
     ) -> Result<(), Fault> {
         // SAFETY: `self` proves that the machine has the features of `pass`.
         unsafe { pass(self, window, carry, blocks) }
@@ -31,7 +31,7 @@ impl Neon {
 }
 
 #[target_feature(enable = "neon")]
-fn pass(isa: Neon, window: &[u8], carry: &mut Carry, blocks: &mut Blocks) -> Result<(), Fault> {
+fn pass(isa: Neon, window: &[u8], carry: &mut Carry, blocks: &mut [Block]) -> Result<(), Fault> {
     grammar::pass(isa, window, carry, blocks)
 }
 

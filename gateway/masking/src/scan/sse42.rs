@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm_shuffle_epi8, _mm_slli_epi16,
 };
 
-use super::{BLOCK, Blocks, Classes, Isa};
+use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
 /// Proof that the machine has SSE4.2, POPCNT and PCLMULQDQ: only [`Self::detect`] makes one.
@@ -25,7 +25,7 @@ impl Sse42 {
         self,
         window: &[u8],
         carry: &mut Carry,
-        blocks: &mut Blocks,
+        blocks: &mut [Block],
     ) -> Result<(), Fault> {
         // SAFETY: `self` proves that the machine has the features of `pass`.
         unsafe { pass(self, window, carry, blocks) }
@@ -33,7 +33,7 @@ impl Sse42 {
 }
 
 #[target_feature(enable = "sse4.2,popcnt,pclmulqdq")]
-fn pass(isa: Sse42, window: &[u8], carry: &mut Carry, blocks: &mut Blocks) -> Result<(), Fault> {
+fn pass(isa: Sse42, window: &[u8], carry: &mut Carry, blocks: &mut [Block]) -> Result<(), Fault> {
     grammar::pass(isa, window, carry, blocks)
 }
 

@@ -1,10 +1,12 @@
+mod oracles;
+
 use serde::de::IgnoredAny;
 
 use super::*;
 use crate::path::FieldPath;
 use crate::program::{Encoding, MaskRule, MaskSpec, Mount, Strategy};
 use crate::reference::{self, Twin};
-use crate::testing::{self, Outcome, Seeded, run, run_evenly};
+use crate::testing::{self, Outcome, Seeded, run, run_evenly, scaled};
 
 /// A program beside its twin.
 struct Pair {
@@ -63,11 +65,12 @@ impl Pair {
     }
 }
 
+/// O1.
 #[test]
 fn equals_the_slow_twin_on_every_kernel_at_any_split() {
     let mut seeded = Seeded::new(1);
     let mut changed = 0;
-    for _ in 0..2_500 {
+    for _ in 0..scaled(2_500) {
         let mut pair = Pair::new(testing::spec(&mut seeded));
         for _ in 0..10 {
             let text = pair.generate(&mut seeded);
@@ -76,16 +79,17 @@ fn equals_the_slow_twin_on_every_kernel_at_any_split() {
         }
     }
     assert!(
-        changed > 4_000,
+        testing::is_enough(changed, 4_000),
         "only {changed} texts had something to mask"
     );
 }
 
+/// O1 and O3 on texts that are broken at some places.
 #[test]
 fn refuses_what_the_slow_twin_refuses_and_masks_the_rest() {
     let mut seeded = Seeded::new(2);
     let mut accepted = 0;
-    for _ in 0..2_500 {
+    for _ in 0..scaled(2_500) {
         let mut pair = Pair::new(testing::spec(&mut seeded));
         for _ in 0..10 {
             let mut text = pair.generate(&mut seeded);
@@ -93,13 +97,17 @@ fn refuses_what_the_slow_twin_refuses_and_masks_the_rest() {
             accepted += usize::from(pair.check(&text, &mut seeded).is_some());
         }
     }
-    assert!((2_000..23_000).contains(&accepted), "{accepted} accepted");
+    assert!(
+        testing::is_enough(accepted, 2_000) && accepted < scaled(23_000).max(10),
+        "{accepted} accepted"
+    );
 }
 
+/// O3: so the masker's is, too.
 #[test]
 fn verdict_of_the_twin_is_that_of_serde_json() {
     let mut seeded = Seeded::new(3);
-    for _ in 0..100_000 {
+    for _ in 0..scaled(100_000) {
         let mut text = testing::document(&mut seeded);
         testing::mutate(&mut seeded, &mut text);
         let valid = std::str::from_utf8(&text).is_ok()
@@ -662,7 +670,7 @@ fn ten_thousand_idle_watches_fit_in_ten_megabytes() {
 #[test]
 fn windows_join_as_chunks_do() {
     let mut seeded = Seeded::new(21);
-    for _ in 0..150 {
+    for _ in 0..scaled(150) {
         let mut pair = Pair::new(testing::spec(&mut seeded));
         let mut text = b"{\"items\":[".to_vec();
         let wanted = 5_000 + seeded.below(40_000);
@@ -698,112 +706,4 @@ fn debug_shows_no_held_text() {
         !shown.contains("48, 49") && !shown.contains("0123"),
         "{shown}"
     );
-}
-
-/// O2: what serde_json reads of the output is what it reads of the input, masked.
-#[test]
-fn the_output_reads_as_the_masked_input() {
-    let mut seeded = Seeded::new(11);
-    for _ in 0..300 {
-        let pair = Pair::new(testing::spec(&mut seeded));
-        for _ in 0..10 {
-            let text = testing::document(&mut seeded);
-            let outcome = run(&pair.program, Kernel::best(), &text, &[]);
-            outcome.end.unwrap();
-            assert!(
-                reference::is_document(&outcome.bytes),
-                "{}",
-                String::from_utf8_lossy(&outcome.bytes)
-            );
-        }
-    }
-}
-
-/// O4: what is handed out before a fault is a prefix of what single bytes give.
-#[test]
-fn output_before_a_fault_is_a_prefix_of_that_of_single_bytes() {
-    let mut seeded = Seeded::new(12);
-    for _ in 0..500 {
-        let pair = Pair::new(testing::spec(&mut seeded));
-        for _ in 0..10 {
-            let mut text = pair.generate(&mut seeded);
-            testing::mutate(&mut seeded, &mut text);
-            let single = run_evenly(&pair.program, Kernel::best(), &text, 1);
-            let cuts = testing::cuts(&mut seeded, text.len());
-            let outcome = run(&pair.program, Kernel::best(), &text, &cuts);
-            assert!(single.bytes.starts_with(&outcome.bytes));
-        }
-    }
-}
-
-/// O5: no byte of a masked value comes out, however the text is cut or broken off.
-#[test]
-fn a_canary_at_a_masked_place_never_comes_out() {
-    let mut seeded = Seeded::new(13);
-    let mut planted = 0;
-    for _ in 0..1_500 {
-        let mut rules = testing::redacting(&testing::spec(&mut seeded));
-        if seeded.once_in(3) {
-            for rule in &mut rules.rules {
-                rule.strategy = Strategy::Drop;
-            }
-        }
-        let pair = Pair::new(rules);
-        let text = pair.generate(&mut seeded);
-        let text = String::from_utf8(text).unwrap();
-        // Each string value in turn becomes the canary; where the masker masks it, it must be gone.
-        let plain = text
-            .replace("app", "CANARY")
-            .replace("x", "CANARY")
-            .replace("web", "CANARY");
-        let whole = run(&pair.program, Kernel::best(), plain.as_bytes(), &[]);
-        let shown = String::from_utf8(whole.bytes).unwrap();
-        let allowed = shown.matches("CANARY").count();
-        planted += usize::from(plain.matches("CANARY").count() > allowed);
-        for _ in 0..5 {
-            let end = seeded.below(plain.len() + 1);
-            let cuts = testing::cuts(&mut seeded, end);
-            let broken = run(
-                &pair.program,
-                Kernel::best(),
-                &plain.as_bytes()[..end],
-                &cuts,
-            );
-            assert!(
-                shown.as_bytes().starts_with(&broken.bytes),
-                "{plain}\n{shown}"
-            );
-        }
-    }
-    assert!(planted > 150, "{planted} canaries were at masked places");
-}
-
-/// O6: masking again changes nothing, for the strategies that keep nothing of a value.
-#[test]
-fn masking_twice_is_masking_once() {
-    let mut seeded = Seeded::new(14);
-    for index in 0..1_000 {
-        let mut rules = testing::redacting(&testing::spec(&mut seeded));
-        if index % 2 == 0 {
-            // A dropped element makes others the first, never another's parent.
-            for rule in rules.rules.iter_mut().take(1) {
-                rule.strategy = Strategy::Drop;
-            }
-        }
-        // A `[key=value]` reads what another rule may have masked.
-        let reads = |rule: &MaskRule| rule.path.to_string().contains('=');
-        if rules.rules.iter().any(reads) {
-            continue;
-        }
-        let pair = Pair::new(rules);
-        for _ in 0..5 {
-            let text = pair.generate(&mut seeded);
-            let once = run(&pair.program, Kernel::best(), &text, &[]).bytes;
-            let twice = run(&pair.program, Kernel::best(), &once, &[]).bytes;
-            assert_eq!(
-                String::from_utf8_lossy(&once),
-                String::from_utf8_lossy(&twice)
-            );
-        }
-    }
 }

@@ -12,7 +12,7 @@ use memchr::memchr;
 
 use super::sink::Sink;
 use crate::apply::{self, Applied};
-use crate::guard::GUARDED_BYTES_MAX;
+use crate::guard::{GUARDED_BYTES_MAX, Hits};
 use crate::program::{Action, ActionKind, Automaton, DEAD, MaskProgram, ROOT, State, StateId};
 use crate::scan::{BLOCK, Block};
 use crate::text;
@@ -117,6 +117,8 @@ pub(super) struct Walk {
     /// The begun key or probed value.
     spill: Vec<u8>,
     captured: Vec<u8>,
+    /// Of the window: where detectors may find something.
+    hits: Hits,
     /// What the value at hand decides.
     probe: Option<u32>,
     pub tally: Tally,
@@ -146,6 +148,7 @@ impl Default for Walk {
             held: Vec::new(),
             spill: Vec::new(),
             captured: Vec::new(),
+            hits: Hits::default(),
             probe: None,
             tally: Tally::default(),
         }
@@ -161,6 +164,7 @@ impl Walk {
         sink: &mut Sink<'_>,
     ) -> Result<(), HeldTooLong> {
         let from = (!self.is_suppressed).then_some(0);
+        self.hits.clear();
         let mut cursor = Cursor {
             walk: self,
             automaton: &program.automaton,
@@ -182,7 +186,7 @@ impl Walk {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let bytes = self.held.capacity() + self.spill.capacity() + self.captured.capacity();
-        bytes + self.levels.capacity() * size_of::<Level>()
+        bytes + self.levels.capacity() * size_of::<Level>() + self.hits.memory_bytes()
     }
 }
 
@@ -711,7 +715,11 @@ impl<'v> Cursor<'_, 'v, '_> {
             return self.capture_goes_on(start + 1, target);
         };
         let raw = self.slice(start + 1, end);
-        if let Some(guarded) = apply::guard(&self.program.guards, guard, raw) {
+        let guards = &self.program.guards;
+        let place = (start + 1, end);
+        let may_find = raw.len() > GUARDED_BYTES_MAX
+            || guards.may_find_at(&mut self.walk.hits, self.view.bytes, place);
+        if may_find && let Some(guarded) = apply::guard_all(guards, guard, raw) {
             self.suppress(start);
             self.walk.tally.masked_count += guarded.count;
             self.sink.text(&guarded.text);

@@ -345,10 +345,12 @@ fn guessable(bundle: &Bundle, table: &MaskTable, rule: &Rule, report: &mut Repor
 fn hashed(bundle: &Bundle) -> Vec<(&String, ResourceId)> {
     let mut found = Vec::new();
     for (name, Mask { parts, .. }) in &bundle.masks {
-        for part in parts
-            .iter()
-            .filter(|part| part.paths.iter().any(|own| hashes(&own.strategy)))
-        {
+        let shows_digests = |part: &&MaskPart| {
+            let found = part.detections.iter().map(|own| &own.strategy);
+            let mut all = part.paths.iter().map(|own| &own.strategy).chain(found);
+            all.any(hashes)
+        };
+        for part in parts.iter().filter(shows_digests) {
             let listed = reach::listed(bundle, &part.resources).unwrap_or_default();
             found.extend(listed.into_iter().map(|one| (name, one)));
         }

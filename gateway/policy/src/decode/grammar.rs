@@ -572,10 +572,12 @@ pub(crate) const DETECTORS: &[&str] = &[
     "iban",
     "card",
 ];
+/// What becomes of what is found, the strongest first.
+pub(crate) const DETECT_STRATEGIES: &[&str] = &["redact", "hash", "fpe", "partial"];
 const DETECTION: Kind = Kind::ChoiceOrWord {
     texts: DETECTORS,
-    known: &["redact"],
-    planned: &["drop", "hash", "fpe", "partial"],
+    known: DETECT_STRATEGIES,
+    planned: &["drop"],
 };
 /// BOUND: characters `partial` leaves; of more, too much is told.
 const KEEP_LAST: Kind = Kind::Integer { min: 1, max: 16 };
@@ -593,21 +595,23 @@ static FOR_LINES: &[Shape] = &[
     at(&AT_LINES),
     Shape::line(
         "detect",
-        "what is looked for in strings; what is found goes",
+        "what is looked for in strings, and what becomes of it",
     )
     .values(DETECTION, 2)
     .properties(&[
         PropertyShape::optional("in", "only at and below it", Kind::FieldPath),
-        PropertyShape::planned("key", "detectors that leave a part"),
-        PropertyShape::planned("keep-last", "detectors that leave a part"),
+        KEY_PROPERTY,
+        KEEP_LAST_PROPERTY,
     ])
     .any(),
 ];
 
-static AT_PROPERTIES: &[PropertyShape] = &[
-    PropertyShape::optional("key", "for hash and fpe: name of an hmac-key", Kind::Name),
-    PropertyShape::optional("keep-last", "for partial: characters that stay", KEEP_LAST),
-];
+const KEY_PROPERTY: PropertyShape =
+    PropertyShape::optional("key", "for hash and fpe: name of an hmac-key", Kind::Name);
+const KEEP_LAST_PROPERTY: PropertyShape =
+    PropertyShape::optional("keep-last", "for partial: characters that stay", KEEP_LAST);
+
+static AT_PROPERTIES: &[PropertyShape] = &[KEY_PROPERTY, KEEP_LAST_PROPERTY];
 
 /// A static of its own, because it names itself by its address.
 static AT_LINES: [Shape; 1] = [at(&AT_LINES)];

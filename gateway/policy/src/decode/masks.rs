@@ -1,9 +1,10 @@
 //! `masks.kdl`: `hmac-key`, `mask`.
 
-use gateway_masking::{Detector, FieldPath, GuardRule, GuardScope, MaskProgram, MaskSpec, Step};
+use gateway_masking::{Detector, FieldPath, GuardRule, GuardScope, GuardStrategy, MaskProgram};
+use gateway_masking::{MaskSpec, Step};
 
 use super::Draft;
-use super::grammar::STRATEGIES;
+use super::grammar::{DETECT_STRATEGIES, STRATEGIES};
 use super::resolve::{Space, Target};
 use crate::diagnostic::{Code, Finding};
 use crate::masks::{
@@ -159,6 +160,22 @@ impl Draft<'_> {
         let word = line.text(1)?;
         let strategy = match word {
             "drop" => MaskStrategy::Drop,
+            "json" => MaskStrategy::Embedded(Embedding::Json, self.embedded(line, depth)?),
+            "base64" => MaskStrategy::Embedded(Embedding::Base64, self.embedded(line, depth)?),
+            "yaml" => MaskStrategy::Embedded(Embedding::Yaml, self.embedded(line, depth)?),
+            _ => self.text_strategy(line, word)?,
+        };
+        self.has_only_what_fits(line, word)?;
+        Some(MaskedPath {
+            path,
+            strategy,
+            location: line.location.clone(),
+        })
+    }
+
+    /// What may become of a text as well as of what is found in one.
+    fn text_strategy(&mut self, line: &Node, word: &str) -> Option<MaskStrategy> {
+        Some(match word {
             "redact" => MaskStrategy::Redact,
             "hash" | "fpe" => {
                 let Some(value) = line.property("key") else {
@@ -183,16 +200,7 @@ impl Draft<'_> {
                 let keep_last = u8::try_from(keep.integer()?).ok()?;
                 MaskStrategy::Partial { keep_last }
             }
-            "json" => MaskStrategy::Embedded(Embedding::Json, self.embedded(line, depth)?),
-            "base64" => MaskStrategy::Embedded(Embedding::Base64, self.embedded(line, depth)?),
-            "yaml" => MaskStrategy::Embedded(Embedding::Yaml, self.embedded(line, depth)?),
             _ => return None,
-        };
-        self.has_only_what_fits(line, word)?;
-        Some(MaskedPath {
-            path,
-            strategy,
-            location: line.location.clone(),
         })
     }
 
@@ -236,22 +244,24 @@ impl Draft<'_> {
     }
 
     fn detection(&mut self, line: &Node) -> Option<Detection> {
-        let is_word = |value: &&Value| value.text() == Some("redact");
-        // Words of later versions are already reported.
-        let is_later = |value: &&Value| {
-            let text = value.text().unwrap_or_default();
-            STRATEGIES.contains(&text) && text != "redact"
+        let word_in = |words: &[&str], value: &Value| {
+            value.mark.is_none() && value.text().is_some_and(|text| words.contains(&text))
         };
-        if line.values.iter().any(|value| is_later(&value)) {
+        let is_word = |value: &&Value| word_in(DETECT_STRATEGIES, value);
+        // Words of later versions are already reported.
+        let is_later = |value: &Value| word_in(STRATEGIES, value) && !is_word(&value);
+        if line.values.iter().any(is_later) {
             return None;
         }
         let count = line.values.len().checked_sub(1)?;
         let words = line.values.iter().filter(is_word).count();
-        if words != 1 || !line.values.get(count).is_some_and(|last| is_word(&last)) {
+        let last = line.values.get(count).filter(is_word);
+        let Some(word) = last.and_then(Value::text).filter(|_| words == 1) else {
             let help = "write `detect \"jwt\" \"email\" redact`";
-            self.refuse("`detect` ends with one `redact`", &line.location, help);
+            let message = format!("`detect` ends with one of {}", DETECT_STRATEGIES.join(", "));
+            self.refuse(message, &line.location, help);
             return None;
-        }
+        };
         let mut detectors = Vec::new();
         for value in line.values.iter().take(count) {
             detectors.push(self.detector(value)?);
@@ -260,8 +270,11 @@ impl Draft<'_> {
             Some(path) => Some(FieldPath::parse(path).ok()?),
             None => None,
         };
+        let strategy = self.text_strategy(line, word)?;
+        self.has_only_what_fits(line, word)?;
         Some(Detection {
             detectors,
+            strategy,
             within,
             location: line.location.clone(),
         })
@@ -281,6 +294,7 @@ impl Draft<'_> {
                     mask: "probe".into(),
                     detectors: vec![detector.clone()],
                     scope: GuardScope::Found,
+                    strategy: GuardStrategy::Redact,
                     within: None,
                 }],
                 ..MaskSpec::default()

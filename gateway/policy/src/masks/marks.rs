@@ -1,7 +1,7 @@
 //! Which masks leave a marker in the place of every value: what comes back from them is found in the
 //! body of a write alone, without the live object.
 
-use gateway_masking::{FieldPath, MaskRule, Step, Strategy};
+use gateway_masking::{FieldPath, GuardRule, GuardStrategy, MaskRule, Step, Strategy};
 
 use super::derived;
 use super::shapes::{Reach, Shape};
@@ -10,6 +10,14 @@ use super::shapes::{Reach, Shape};
 /// object of this shape.
 pub(super) fn mark_everything(rules: &[MaskRule], shape: Option<&'static Shape>) -> bool {
     rules.iter().all(|rule| marks(rule, shape))
+}
+
+/// Whether a marker stands in the place of what detectors find.
+pub(super) const fn marks_finds(guard: &GuardRule) -> bool {
+    match guard.strategy {
+        GuardStrategy::Redact | GuardStrategy::Hash { .. } | GuardStrategy::Partial { .. } => true,
+        GuardStrategy::Fpe { .. } => false,
+    }
 }
 
 fn marks(rule: &MaskRule, shape: Option<&'static Shape>) -> bool {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use gateway_kubeapi::ResourceId;
-use gateway_masking::{CompileFault, Detector, FieldPath, GuardRule, MaskProgram, MaskRule};
-use gateway_masking::{MaskSpec, Mount, Strategy};
+use gateway_masking::{CompileFault, Detector, FieldPath, GuardRule, GuardStrategy, MaskProgram};
+use gateway_masking::{MaskRule, MaskSpec, Mount, Strategy};
 
 use super::EMBEDDED_DEPTH_MAX;
 use super::derived;
@@ -229,7 +229,8 @@ impl MaskPlan {
         paths.sort();
         paths.dedup();
         Self {
-            marks_everything: marks::mark_everything(&rules, class.shape()),
+            marks_everything: marks::mark_everything(&rules, class.shape())
+                && guards.iter().all(marks::marks_finds),
             rules,
             guards,
             masks,
@@ -379,7 +380,13 @@ fn describe_guard(guard: &GuardRule) -> String {
         Some(path) => format!("in {path}"),
         None => "anywhere".to_owned(),
     };
-    format!("{} {place} redact by {}", detectors.join(" "), guard.mask)
+    let word = match guard.strategy {
+        GuardStrategy::Redact => "redact",
+        GuardStrategy::Hash { .. } => "hash",
+        GuardStrategy::Fpe { .. } => "fpe",
+        GuardStrategy::Partial { .. } => "partial",
+    };
+    format!("{} {place} {word} by {}", detectors.join(" "), guard.mask)
 }
 
 /// Rules nest at most so deep once the last-applied annotation is around them.

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhash::fast::FixedState;
 use gateway_kubeapi::ResourceId;
-use gateway_masking::{Encoding, GuardRule, GuardScope, MaskKey, MaskRule, Strategy};
+use gateway_masking::Strategy;
+use gateway_masking::{Encoding, GuardRule, GuardScope, GuardStrategy, MaskKey, MaskRule};
 
 use super::plan::{Class, MaskPlan, Source, TEMPLATES};
 use super::{MASKS_MAX, MaskKeys, MaskSet, Masking, builtin};
@@ -279,17 +280,44 @@ impl<'a> Preparing<'a> {
             include: part.resources.exclude.clone(),
             exclude: Vec::new(),
         };
-        let guards = part.detections.iter().map(|detection| GuardRule {
-            mask: plain_name(name).into(),
-            detectors: detection.detectors.clone(),
-            scope: GuardScope::Found,
-            within: detection.within.clone(),
-        });
+        let mut guards = Vec::new();
+        for detection in &part.detections {
+            guards.push(GuardRule {
+                mask: plain_name(name).into(),
+                detectors: detection.detectors.clone(),
+                scope: GuardScope::Found,
+                strategy: self.of_found(name, &detection.strategy)?,
+                within: detection.within.clone(),
+            });
+        }
         Ok(PreparedPart {
             resources: line(part.resources.clone()),
             excluded: line(excluded),
-            guards: guards.collect(),
+            guards,
             rules: self.rules(name, &part.paths)?,
+        })
+    }
+
+    /// What becomes of what a detector finds.
+    fn of_found(
+        &mut self,
+        name: &str,
+        strategy: &'a MaskStrategy,
+    ) -> Result<GuardStrategy, CompileFault> {
+        Ok(match strategy {
+            // The last two are never decoded.
+            MaskStrategy::Redact | MaskStrategy::Drop | MaskStrategy::Embedded(..) => {
+                GuardStrategy::Redact
+            }
+            MaskStrategy::Hash { key } => GuardStrategy::Hash {
+                key: self.key(name, key)?,
+            },
+            MaskStrategy::Fpe { key } => GuardStrategy::Fpe {
+                key: self.key(name, key)?,
+            },
+            MaskStrategy::Partial { keep_last } => GuardStrategy::Partial {
+                keep_last: *keep_last,
+            },
         })
     }
 

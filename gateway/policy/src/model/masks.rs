@@ -109,11 +109,13 @@ impl MaskStrategy {
     }
 }
 
-/// `detect DETECTOR… redact in=PATH`: what is found is replaced, the rest of the string stays.
+/// `detect DETECTOR… STRATEGY in=PATH`: what is found is replaced, the rest of the string stays.
 #[derive(Debug, Clone)]
 pub struct Detection {
     /// What is looked for.
     pub detectors: Vec<Detector>,
+    /// What becomes of it: `redact`, `hash`, `fpe` or `partial`.
+    pub strategy: MaskStrategy,
     /// The strings at this path and below; everywhere without a path.
     pub within: Option<FieldPath>,
     /// Where it stands.

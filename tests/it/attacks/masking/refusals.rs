@@ -36,12 +36,6 @@ fn no_refusal_quotes_a_masked_value() {
             r#"{"data":{"x":1}}"#,
         ),
         (
-            "the same, dry",
-            MERGE,
-            vault.path("/db?dryRun=All"),
-            r#"{"data":{"x":1}}"#,
-        ),
-        (
             "an unknown field",
             MERGE,
             strict.clone(),
