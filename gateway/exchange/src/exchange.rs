@@ -109,6 +109,18 @@ struct Relaying {
     body: BodyPlan,
 }
 
+impl Relaying {
+    /// Until the answer's head says what is to be done to its body.
+    const fn new(target: RequestTarget, mask: Option<AnswerMask>) -> Self {
+        Self {
+            target,
+            review: None,
+            mask,
+            body: BodyPlan::Pass,
+        }
+    }
+}
+
 /// What one exchange came to, for metrics and the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Summary<'a> {
@@ -557,12 +569,7 @@ impl Exchange {
         self.record.rules = admission.rules;
         self.record.shadow = admission.shadow;
         let durable = attributes.iter().any(|one| !one.verb.is_read());
-        let relaying = Relaying {
-            target: parsed.target,
-            review: None,
-            mask,
-            body: BodyPlan::Pass,
-        };
+        let relaying = Relaying::new(parsed.target, mask);
         let admitted = Admitted {
             request,
             relaying,
