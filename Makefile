@@ -68,6 +68,10 @@ bench: ## measure; WHAT= names one benchmark
 conformance: install ## kubectl's own suite through the gateway
 	@tests/conformance/run
 
+.PHONY: helm
+helm: install ## helm through the gateway; builds it from its Go module, three minutes on first use
+	@$(CARGO) test -p gateway-tests --locked -- --ignored clients::helm
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for SECONDS_EACH=60 seconds; needs cargo-fuzz and a nightly toolchain
 	@fuzz/run "$(SECONDS_EACH)"

@@ -25,6 +25,7 @@ var subcommands = map[string]func() error{
 	"up":          runUp,
 	"requestinfo": runRequestInfo,
 	"informer":    runInformer,
+	"churn":       runChurn,
 }
 
 func main() {

@@ -186,6 +186,18 @@ impl Cluster {
         ]);
     }
 
+    /// Makes a custom kind and waits until it is served. Several tests may want the same one.
+    pub fn custom_kind(&self, definition: &Value) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let name = definition["metadata"]["name"].as_str().expect("a name");
+        let _held = ONE_AT_A_TIME.lock().expect("no holder panicked");
+        self.admin().apply(&definition.to_string());
+        crate::wait::eventually(&format!("{name} to be served"), || {
+            let listed = self.admin().run(&["get", name]);
+            (listed.code == 0).then_some(())
+        });
+    }
+
     /// Process ids by part, and of `up` itself.
     #[must_use]
     pub fn pids(&self) -> BTreeMap<String, u64> {

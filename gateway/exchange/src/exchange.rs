@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::admit::{self, Admission, Judging};
 use crate::content;
 use crate::credential::Credential;
-use crate::input::{Input, LiveFault, Micros, Now, Protocol, RequestHead};
+use crate::input::{Input, LiveFault, MICROS_PER_SECOND, Micros, Now, Protocol, RequestHead};
 use crate::known::KnownCaller;
 use crate::live::Awaited;
 use crate::masked::{AnswerMask, BodyPlan};
@@ -107,6 +107,18 @@ struct Relaying {
     mask: Option<AnswerMask>,
     /// What is done to its body.
     body: BodyPlan,
+}
+
+impl Relaying {
+    /// Until the answer's head says what is to be done to its body.
+    const fn new(target: RequestTarget, mask: Option<AnswerMask>) -> Self {
+        Self {
+            target,
+            review: None,
+            mask,
+            body: BodyPlan::Pass,
+        }
+    }
 }
 
 /// What one exchange came to, for metrics and the log.
@@ -536,10 +548,11 @@ impl Exchange {
         if let (Some(long), Some(mask)) = (&mut long, &mask) {
             long.masks = mask.describe();
         }
+        let (target, ends) = upstream_target(&parsed.target, long.as_ref(), now);
         let request = UpstreamRequest {
             cluster: parsed.cluster.name.clone(),
             method: parsed.method.clone(),
-            target: parsed.target.upstream_target(),
+            target,
             headers: self.upstream_headers(&parsed, &known.caller, accept)?,
             long,
             carriage,
@@ -550,17 +563,13 @@ impl Exchange {
             .map(Box::new);
         self.record.masks = mask.as_ref().map(AnswerMask::names).unwrap_or_default();
         self.record.is_long = request.long.is_some();
+        self.record.ends = ends;
         self.record.answer = Some(Answer::Allow);
         self.record.reason = "allowed";
         self.record.rules = admission.rules;
         self.record.shadow = admission.shadow;
         let durable = attributes.iter().any(|one| !one.verb.is_read());
-        let relaying = Relaying {
-            target: parsed.target,
-            review: None,
-            mask,
-            body: BodyPlan::Pass,
-        };
+        let relaying = Relaying::new(parsed.target, mask);
         let admitted = Admitted {
             request,
             relaying,
@@ -809,7 +818,12 @@ impl Exchange {
         self.record.ended_by = match closing {
             // An answer that could not be read was ended by the gateway, whoever closed then.
             _ if self.record.unfit.is_some() => Some("unmaskable"),
-            Closing::Completed => None,
+            // Upstream ended it for the gateway.
+            Closing::Completed => self
+                .record
+                .ends
+                .filter(|(at, _)| *at <= now)
+                .map(|(_, cause)| cause.as_str()),
             Closing::UpstreamBroke => Some("upstream-broke"),
             Closing::DownstreamGone => Some("downstream-gone"),
             Closing::Ended(cause) => Some(cause.as_str()),
@@ -868,6 +882,22 @@ fn fits(scope: Scope, parsed: &Parsed) -> bool {
         Scope::Unknown => false,
     };
     !contradicts || builtin_scope(info.group(), info.resource()).is_some()
+}
+
+/// The target to send, and when and why the watch it asks for is over upstream.
+fn upstream_target(
+    target: &RequestTarget,
+    long: Option<&LongRunning>,
+    now: Micros,
+) -> (String, Option<(Micros, EndCause)>) {
+    let asked = target.timeout_seconds();
+    match long.and_then(|long| long.ends_upstream(asked, now)) {
+        Some((seconds, cause)) => {
+            let at = now.saturating_add(seconds.saturating_mul(MICROS_PER_SECOND));
+            (target.upstream_target_within(seconds), Some((at, cause)))
+        }
+        None => (target.upstream_target(), None),
+    }
 }
 
 fn long_running(

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 
 use crate::credential::Credential;
-use crate::input::Micros;
+use crate::input::{MICROS_PER_SECOND, Micros};
 
 /// The next thing to do.
 #[derive(Debug)]
@@ -187,7 +187,23 @@ impl EndCause {
     }
 }
 
+/// BOUND: a watch is over upstream so long before the gateway would cut it, so that it is not cut.
+const CUT_MARGIN: Micros = 1_000_000;
+
 impl LongRunning {
+    /// After how many seconds, and for which cause, the API server is asked to end a watch that would
+    /// end sooner than the caller asks for. A cut stream is a failure to clients: client-go lists
+    /// everything anew after it, while an ended watch goes on where it ended (K-3.10).
+    pub(crate) fn ends_upstream(&self, asked: Option<i64>, now: Micros) -> Option<(i64, EndCause)> {
+        let (at, cause) = self.ends_at.filter(|_| self.kind == LongKind::Watch)?;
+        let left = at.saturating_sub(now).saturating_sub(CUT_MARGIN);
+        // Less than a second cannot be said; then the gateway cuts.
+        let seconds = (left / MICROS_PER_SECOND).max(1);
+        // Zero and less mean the API server's own choice.
+        let is_sooner = asked.is_none_or(|asked| asked <= 0 || asked > seconds);
+        is_sooner.then_some((seconds, cause))
+    }
+
     /// The cause for which it is over by now, if it is.
     #[must_use]
     pub fn ended_at(&self, now: Micros) -> Option<EndCause> {

@@ -8,6 +8,7 @@ use gateway_kubeapi::{Caller, RequestTarget, UserInfo, Verb};
 
 use crate::input::Micros;
 use crate::known::KnownCaller;
+use crate::output::EndCause;
 use crate::unmaskable::{Unmaskable, UnmaskableCause};
 
 /// What masks did to an answer.
@@ -45,6 +46,8 @@ pub(crate) struct Record {
     pub(crate) stated_reason: Option<String>,
     pub(crate) response: Option<ResponseStatus>,
     pub(crate) ended_by: Option<&'static str>,
+    /// When and why upstream ends a watch for the gateway.
+    pub(crate) ends: Option<(Micros, EndCause)>,
     /// Allowed as a watch, a followed log or a session.
     pub(crate) is_long: bool,
     pub(crate) is_closed: bool,

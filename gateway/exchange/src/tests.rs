@@ -265,6 +265,46 @@ fn a_watch_ends_with_its_credential_or_its_limit_whichever_is_first() {
     );
 }
 
+/// Watches were cut where the gateway ended them: over HTTP/2 client-go took the reset for an event it
+/// could not read, and listed everything anew (K-3.10).
+#[test]
+fn the_api_server_ends_a_watch_before_the_gateway_would_cut_it() {
+    let path = "/api/v1/namespaces/shop/pods?watch=1";
+    for (subject, asked, sent) in [
+        ("reader", "", "&timeoutSeconds=599"),
+        ("short", "", "&timeoutSeconds=29"),
+        ("short", "&timeoutSeconds=300", "&timeoutSeconds=29"),
+        ("short", "&timeoutSeconds=0", "&timeoutSeconds=29"),
+        ("short", "&timeoutSeconds=7", "&timeoutSeconds=7"),
+    ] {
+        let request = forwarded(head("GET", &format!("{path}{asked}"), subject), b"");
+        assert_eq!(request.target, format!("{path}{sent}"), "{subject} {asked}");
+    }
+    // Nothing else of this gateway ends a list.
+    let list = forwarded(head("GET", "/api/v1/namespaces/shop/pods", "reader"), b"");
+    assert_eq!(list.target, "/api/v1/namespaces/shop/pods");
+}
+
+#[test]
+fn a_watch_that_upstream_ended_for_the_gateway_says_why_it_ended() {
+    for (asked, seconds, cause) in [
+        ("", 29, Some("session-limit")),
+        ("", 28, None),
+        ("&timeoutSeconds=7", 29, None),
+    ] {
+        let target = format!("/api/v1/namespaces/shop/pods?watch=1{asked}");
+        let mut exchange = fresh();
+        walk(&mut exchange, head("GET", &target, "short"), b"");
+        let at = (NOW + seconds) * 1_000_000;
+        let event = exchange.close(Closing::Completed, at).unwrap();
+        assert_eq!(
+            event.annotation("countersign/ended-by"),
+            cause,
+            "{asked} {seconds}"
+        );
+    }
+}
+
 fn watch() -> LongRunning {
     let target = "/api/v1/namespaces/shop/pods?watch=1";
     forwarded(head("GET", target, "reader"), b"").long.unwrap()

@@ -239,8 +239,21 @@ impl RequestTarget {
     /// The target to send: it decodes to exactly what was judged (K-1.21).
     #[must_use]
     pub fn upstream_target(&self) -> String {
+        self.target_with(&self.query)
+    }
+
+    /// The same for a watch that the API server is to end after so many seconds (K-3.8). It then
+    /// ends as every watch does, and clients go on where it ended.
+    #[must_use]
+    pub fn upstream_target_within(&self, seconds: i64) -> String {
+        let mut query = self.query.clone();
+        query.set("timeoutSeconds", seconds.to_string());
+        self.target_with(&query)
+    }
+
+    fn target_with(&self, query: &Query) -> String {
         let mut text = self.path.encoded();
-        let query = self.query.encoded();
+        let query = query.encoded();
         if !query.is_empty() {
             text.push('?');
             text.push_str(&query);

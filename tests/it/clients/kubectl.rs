@@ -3,28 +3,9 @@
 
 use std::path::Path;
 
-use gateway_tests::{Bundle, Finished, Gateway, Issuer, Kubectl, Setup};
-
 use super::installed;
-use super::normal::normal;
+use super::script::{Case, Sides, feed, run};
 use crate::ground::ground;
-
-/// One command; `{ns}` stands for the namespace. Commands run in this order in one namespace.
-struct Case {
-    arguments: &'static str,
-    input: &'static str,
-}
-
-const fn run(arguments: &'static str) -> Case {
-    Case {
-        arguments,
-        input: "",
-    }
-}
-
-const fn feed(arguments: &'static str, input: &'static str) -> Case {
-    Case { arguments, input }
-}
 
 const CONFIG_MAP: &str = "apiVersion: v1
 kind: ConfigMap
@@ -193,74 +174,12 @@ const CASES: &[Case] = &[
     run("get deployment web"),
 ];
 
-/// The same user, once impersonated past the gateway, once proven to it.
-struct Sides {
-    direct: Kubectl,
-    through: Kubectl,
-    _gateway: Gateway,
-}
-
-fn sides() -> Sides {
-    let ground = ground();
-    let issuer = Issuer::start();
-    let gateway = Setup::new(ground.cluster, &issuer)
-        .with_bundle(Bundle::open(&issuer, &["one"]))
-        .start();
-    let user = ["--as=it:admin", "--as-group=it:admins"];
-    Sides {
-        direct: ground.cluster.admin().with(&user),
-        through: gateway.kubectl(&issuer.token("admin")),
-        _gateway: gateway,
-    }
-}
-
 fn check(program: Option<&Path>) {
-    let sides = sides();
+    let sides = Sides::new(|bundle| bundle, program);
     let cluster = ground().cluster;
     let namespaces = [cluster.namespace("diff"), cluster.namespace("diff")];
-    let with = |kubectl: &Kubectl, namespace: &str| {
-        // Whether the instant in a manager's entry differs depends on the second's end.
-        let kubectl = kubectl
-            .clone()
-            .with(&["-n", namespace])
-            .with_environment("KUBECTL_EXTERNAL_DIFF", "diff -U0 -N -Itime");
-        program.map_or(kubectl.clone(), |program| kubectl.with_program(program))
-    };
-    let direct = with(&sides.direct, &namespaces[0]);
-    let through = with(&sides.through, &namespaces[1]);
-    let mut faults = Vec::new();
-    for case in CASES {
-        let (expected, found) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| run_case(&direct, case, &namespaces[0]));
-            let found = run_case(&through, case, &namespaces[1]);
-            (other.join().expect("no panic"), found)
-        });
-        if expected != found {
-            faults.push(format!(
-                "kubectl {}\n  direct:  {expected:?}\n  through: {found:?}",
-                case.arguments
-            ));
-        }
-    }
-    assert!(
-        faults.is_empty(),
-        "{} of {}:\n{}",
-        faults.len(),
-        CASES.len(),
-        faults.join("\n")
-    );
-}
-
-fn run_case(kubectl: &Kubectl, case: &Case, namespace: &str) -> Finished {
-    let arguments = case.arguments.replace("{ns}", namespace);
-    let arguments: Vec<&str> = arguments.split(' ').collect();
-    let finished = kubectl.run_with_input(&arguments, case.input);
-    let names = [(namespace, "NS"), ("it:admin", "USER")];
-    Finished {
-        code: finished.code,
-        stdout: normal(&finished.stdout, &names),
-        stderr: normal(&finished.stderr, &names),
-    }
+    let as_it_is = |_: &Case, finished| finished;
+    sides.compare(CASES, &namespaces, as_it_is, as_it_is);
 }
 
 #[test]

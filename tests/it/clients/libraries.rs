@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use gateway_tests::{Gateway, Issuer, Setup, cluster_command, repository};
+use gateway_tests::{Bundle, Gateway, Issuer, Setup, cluster_command, repository};
 use serde_json::Value;
 
 use super::installed;
+use super::masked::{furnished, masking};
 use crate::ground::{EVERYTHING, ground};
 
 /// Everything but Secrets, so that a refusal is seen too.
@@ -46,6 +47,32 @@ fn the_python_client_works_through_the_gateway() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{said}\n{complaint}");
+}
+
+#[test]
+fn the_python_client_decodes_masked_objects() {
+    let python = installed("install-python");
+    let ground = ground();
+    let bundle = masking(Bundle::open(&ground.issuer, &["one"]));
+    let gateway = Setup::new(ground.cluster, &ground.issuer)
+        .with_bundle(bundle)
+        .start();
+    let namespace = furnished();
+    let live = ground.cluster.admin().with(&["-n", &namespace]);
+    let before = live.json(&["get", "secret", "db"])["data"].clone();
+    let output = Command::new(python)
+        .arg(repository().join("tests/clients/python/masked.py"))
+        .arg(gateway.kubeconfig("main", &ground.token("python")))
+        .arg(&namespace)
+        .output()
+        .expect("python runs");
+    let (said, complaint) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{said}\n{complaint}");
+    let after = live.json(&["get", "secret", "db"])["data"].clone();
+    assert_eq!(before, after, "the values are as they were");
 }
 
 /// Typed objects, so protobuf; WatchList; both exec protocols.

@@ -1,10 +1,14 @@
 //! Clients as they are released, through the gateway.
 
+mod churn;
+mod helm;
 mod kubectl;
 mod libraries;
+mod masked;
 pub(crate) mod masked_sessions;
 mod normal;
 mod rust;
+mod script;
 mod sessions;
 
 use std::path::PathBuf;

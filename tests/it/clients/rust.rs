@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use gateway_tests::{Issuer, Setup, repository, scratch};
+use gateway_tests::{Bundle, Issuer, Setup, repository, scratch};
 
+use super::masked::masking;
 use crate::ground::{EVERYTHING, ground};
 
 const NO_SECRETS: &str = r#"
@@ -17,6 +18,7 @@ deny "no-secrets" {
 }
 "#;
 
+/// Two tests want it; one of them builds it, and cargo itself lets the other wait.
 fn built() -> PathBuf {
     let target = scratch("kube-check");
     let status = Command::new(env!("CARGO"))
@@ -59,4 +61,32 @@ fn kube_rs_works_through_the_gateway() {
         "created", "listed", "patched", "watched", "applied", "deleted", "exec", "log", "denied",
     ];
     assert_eq!(done, all);
+}
+
+#[test]
+fn kube_rs_reflectors_stay_in_sync_under_masks() {
+    const SECONDS: &str = "10";
+    let program = built();
+    let ground = ground();
+    let bundle = Bundle::open(&ground.issuer, &["one"]);
+    let gateway = Setup::new(ground.cluster, &ground.issuer)
+        .with_bundle(masking(bundle))
+        .start();
+    let namespace = ground.cluster.namespace("reflectors");
+    let output = Command::new(program)
+        .env(
+            "KUBECONFIG",
+            gateway.kubeconfig("main", &ground.token("rust")),
+        )
+        .args(["churn", &namespace, SECONDS])
+        .arg(ground.cluster.published().path("admin_kubeconfig"))
+        .output()
+        .expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(said.matches("in sync").count(), 4, "{said}");
 }

@@ -73,11 +73,38 @@ allow "for-a-while" {
     let id = watch.id.clone();
     let ended = watch.end();
     assert!(opened.elapsed() < Duration::from_secs(10), "{ended:?}");
+    ended.expect("it ended as a watch ends and was not cut");
     let event = stage.gateway.journal().await_stage(&id, "ResponseComplete");
     assert_eq!(event.annotation("countersign/ended-by"), "session-limit");
     eventually("the gauge to fall", || {
         (stage.gateway.metric("countersign_watches ") < 0.1).then_some(())
     });
+}
+
+/// Over HTTP/2 the stream was reset, which client-go takes for an event it cannot read: it listed
+/// everything anew each time (K-3.10).
+#[test]
+fn a_session_limit_ends_a_watch_over_http2_without_a_reset() {
+    const RULES: &str = r#"
+allow "for-a-while" {
+    why "Watches are short here"
+    who { kind agent }
+    can read
+    on "configmaps"
+    in "*"
+    session-limit "3s"
+}
+"#;
+    let stage = Stage::new(|setup| setup.with_rules(RULES));
+    let target = format!(
+        "/api/v1/namespaces/{}/configmaps?watch=1",
+        stage.ground.namespace
+    );
+    let request = get(&target).token(&stage.issuer.token("agent"));
+    let answer = stage.gateway.h2().ask(&request);
+    let answer = answer.expect("an end and no reset");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.ends_with(b"}\n"), "whole events");
 }
 
 /// BOUND: one connection more than allowed is closed, and the others do not notice.

@@ -81,6 +81,15 @@ impl Query {
         }
     }
 
+    /// Sets the value of a key, which is added at the end where it is missing.
+    pub(super) fn set(&mut self, key: &str, text: String) {
+        if self.first(key).is_some() {
+            self.replace_first(key, text);
+        } else {
+            self.pairs.push((key.to_owned(), text));
+        }
+    }
+
     /// The encoded text, without `?`; empty for no pairs.
     pub(super) fn encoded(&self) -> String {
         let mut text = String::new();

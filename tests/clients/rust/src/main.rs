@@ -2,6 +2,10 @@
 //!
 //! Usage: `KUBECONFIG=FILE kube-check NAMESPACE POD`. Prints what it did, one word a line; fails
 //! where something is not as the API server itself would have it.
+//! Or: `KUBECONFIG=FILE kube-check churn NAMESPACE SECONDS DIRECT`, where DIRECT is a kubeconfig past
+//! the gateway.
+
+mod churn;
 
 use std::error::Error;
 use std::pin::pin;
@@ -11,7 +15,8 @@ use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
@@ -19,11 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(namespace), Some(pod)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: kube-check NAMESPACE POD".into());
-    };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let client = Client::try_default().await?;
+    let (namespace, pod) = match arguments.as_slice() {
+        [word, namespace, seconds, direct] if word == "churn" => {
+            let direct = Kubeconfig::read_from(direct)?;
+            let config = Config::from_custom_kubeconfig(direct, &KubeConfigOptions::default()).await?;
+            return churn::churn(&client, &Client::try_from(config)?, namespace, seconds.parse()?).await;
+        }
+        [namespace, pod] => (namespace.clone(), pod.clone()),
+        _ => return Err("usage: kube-check NAMESPACE POD | churn NAMESPACE SECONDS DIRECT".into()),
+    };
     tokio::time::timeout(PATIENCE, objects(&client, &namespace)).await??;
     tokio::time::timeout(PATIENCE, sessions(&client, &namespace, &pod)).await??;
     let secrets: Api<Secret> = Api::namespaced(client, &namespace);
