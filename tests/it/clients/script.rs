@@ -85,8 +85,8 @@ impl Sides {
                 let other = run_case(&through, case.arguments, case, &namespaces[1]);
                 (one.join().expect("no panic"), other)
             });
-            let one = normal_of(expected(case, one), &namespaces[0]);
-            let other = normal_of(told(case, other), &namespaces[1]);
+            let one = normal_of(&expected(case, one), &namespaces[0]);
+            let other = normal_of(&told(case, other), &namespaces[1]);
             let equal = match case.equal {
                 Equal::All => one == other,
                 Equal::Code => one.code == other.code,
@@ -114,7 +114,7 @@ fn run_case(kubectl: &Kubectl, arguments: &str, case: &Case, namespace: &str) ->
     kubectl.run_with_input(&arguments, case.input)
 }
 
-fn normal_of(finished: Finished, namespace: &str) -> Finished {
+fn normal_of(finished: &Finished, namespace: &str) -> Finished {
     let names = [(namespace, "NS"), ("it:admin", "USER")];
     Finished {
         code: finished.code,

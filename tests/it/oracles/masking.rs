@@ -5,12 +5,14 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use gateway_tests::{
     Bundle, Cluster, Gateway, Issuer, Setup, fresh, repository, scratch, sha256_hex,
 };
 use serde_json::{Value, json};
+
+/// What `make test` looks at; others find more.
+const SEED: u64 = 11;
 
 /// The oracle is no use if it is wrong itself: samples of the standards, and small documents.
 #[test]
@@ -27,11 +29,7 @@ fn the_oracle_of_masks_knows_its_samples() {
 #[test]
 fn every_read_shape_is_masked_byte_for_byte_as_the_oracle_says() {
     let rounds = number("COUNTERSIGN_MASKING_ROUNDS").unwrap_or(1);
-    // A new seed each run finds more; a failure names it.
-    let first = number("COUNTERSIGN_MASKING_SEED").unwrap_or_else(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.expect("after 1970").as_secs()
-    });
+    let first = number("COUNTERSIGN_MASKING_SEED").unwrap_or(SEED);
     for seed in first..first + rounds {
         compare(seed, rounds > 1);
     }
@@ -109,6 +107,7 @@ impl Drop for Oracle {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "what was compared is the result")]
 fn compare(seed: u64, all_users: bool) {
     // A cluster that nothing else changes: answers are compared with what was there a moment before.
     let cluster = Cluster::start("masking", &["--no-controllers", "--no-kubelet"]);

@@ -129,7 +129,7 @@ impl Expected {
 
 /// How a client reads.
 enum Client {
-    Http1(Wire),
+    Http1(Box<Wire>),
     Http2(H2Client),
 }
 
@@ -165,7 +165,7 @@ fn a_list_of_150_mb_passes_masked_in_32_mib() {
         let mut client = if over_h2 {
             Client::Http2(bench.gateway.h2())
         } else {
-            Client::Http1(bench.gateway.wire())
+            Client::Http1(Box::new(bench.gateway.wire()))
         };
         let mut short = Vec::new();
         client.read(&request(1), |piece| short.extend_from_slice(piece));

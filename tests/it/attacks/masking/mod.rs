@@ -321,7 +321,7 @@ fn marks_in(text: &str) -> usize {
     text.matches(whole_groups).count() + text.matches("countersign-masked:").count()
 }
 
-fn patch(media: &str, target: &str, body: impl ToString) -> Request {
+fn patch(media: &str, target: &str, body: &(impl ToString + ?Sized)) -> Request {
     Request::new("PATCH", target).body(media, body.to_string())
 }
 

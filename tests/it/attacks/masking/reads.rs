@@ -204,7 +204,7 @@ fn the_largest_secret_is_masked_in_every_shape() {
             ),
         ],
         |(target, accept)| {
-            let answer = vault.hidden(&target, &get(&target).header("Accept", accept));
+            let answer = vault.hidden(target, &get(target).header("Accept", accept));
             assert!(answer.body.len() < 16 * 1024, "{target}: a length tells");
         },
     );
@@ -270,9 +270,9 @@ require "one-secret-in-lists" {{
             "/api/v1/watch/secrets?timeoutSeconds=1".to_owned(),
         ],
         |target| {
-            let answer = gateway.wire().ask(&get(&target).token(&vault.token));
+            let answer = gateway.wire().ask(&get(target).token(&vault.token));
             assert_eq!(answer.status, 200, "{target}: {}", answer.text());
-            hidden.assert_absent(&target, &answer.body);
+            hidden.assert_absent(target, &answer.body);
             assert!(marks_in(&answer.text()) > 0, "{target}: {}", answer.text());
         },
     );

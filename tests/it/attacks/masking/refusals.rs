@@ -158,6 +158,11 @@ fn no_words_of_an_admission_policy_show_a_masked_value() {
             "{action}"
         );
     }
+    remove_policies(&vault, group);
+}
+
+/// A policy of the cluster concerns all tests of a run.
+fn remove_policies(vault: &Vault, group: &str) {
     for kind in [
         "validatingadmissionpolicybindings",
         "validatingadmissionpolicies",
@@ -165,7 +170,7 @@ fn no_words_of_an_admission_policy_show_a_masked_value() {
         let list = vault.direct(&get(&format!("{group}/{kind}"))).json();
         for object in list["items"].as_array().into_iter().flatten() {
             let own = object["metadata"]["name"].as_str().unwrap_or_default();
-            if own.starts_with(name.as_str()) {
+            if own.starts_with(vault.namespace.as_str()) {
                 vault.direct(&Request::new("DELETE", &format!("{group}/{kind}/{own}")));
             }
         }
