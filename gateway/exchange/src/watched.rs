@@ -1,8 +1,10 @@
 //! The events of a watch under masks. Objects go through the masker as they stream; an ERROR event
-//! holds a `Status` whose words may quote what is masked, and is made anew (K-3.3, K-4.16).
+//! holds a `Status` whose words may quote what is masked, and is made anew (K-3.3, K-4.16). A BOOKMARK
+//! of an empty object passes: a mask of all annotations would take the one by which clients know that
+//! the initial events have ended, and they would wait for it for ever (K-3.4).
 
 use bytes::{Bytes, BytesMut};
-use gateway_kubeapi::ResourceId;
+use gateway_kubeapi::{JsonValue, ResourceId};
 use gateway_masking::Masker;
 use http::StatusCode;
 use memchr::memchr;
@@ -17,6 +19,11 @@ const EVENT: &[u8] = br#"{"type":""#;
 /// BOUND: an ERROR event that is read whole, to be made anew; of a longer one nothing but the fact is
 /// kept.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
+/// BOUND: a BOOKMARK that is read whole, to see whether its object is empty; that of an empty object of
+/// the largest kinds has some hundred bytes. A longer one is masked like an object.
+const BOOKMARK_BYTES_MAX: usize = 16 * 1024;
+/// The annotation that ends the initial events of a watch (apimachinery: `pkg/apis/meta/v1/types.go`).
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// Where in the stream of events the next byte stands.
 #[derive(Debug)]
@@ -25,6 +32,8 @@ enum Place {
     Begin(usize),
     /// Within an event that the masker reads.
     Object,
+    /// Within a BOOKMARK.
+    Bookmark(BytesMut),
     /// Within an ERROR event.
     Error(BytesMut),
 }
@@ -35,6 +44,7 @@ enum Begun {
     Blank,
     /// More bytes are needed.
     Undecided,
+    Bookmark,
     Error,
     Object,
 }
@@ -48,8 +58,9 @@ fn begin(seen: usize, rest: &[u8]) -> Result<(usize, Begun), Unmaskable> {
     match rest.get(same) {
         None => Ok((same, Begun::Undecided)),
         Some(b'E') if is_whole => Ok((same, Begun::Error)),
-        // ADDED, BOOKMARK, DELETED, MODIFIED.
-        Some(b'A' | b'B' | b'D' | b'M') if is_whole => Ok((same, Begun::Object)),
+        Some(b'B') if is_whole => Ok((same, Begun::Bookmark)),
+        // ADDED, DELETED, MODIFIED.
+        Some(b'A' | b'D' | b'M') if is_whole => Ok((same, Begun::Object)),
         Some(b'\n') if seen + same == 0 => Ok((1, Begun::Blank)),
         Some(_) => Err(Unmaskable::new(
             UnmaskableCause::WatchEvent,
@@ -98,6 +109,10 @@ impl WatchEvents {
                             self.place = Place::Begin(seen + length);
                             return self.mask(chunk, from..at, out);
                         }
+                        Begun::Bookmark => {
+                            self.mask(chunk, from..at, out)?;
+                            self.place = Place::Bookmark(BytesMut::from(EVENT));
+                        }
                         Begun::Error => {
                             self.mask(chunk, from..at, out)?;
                             self.place = Place::Error(BytesMut::from(EVENT));
@@ -109,6 +124,13 @@ impl WatchEvents {
                         }
                     }
                     at += length;
+                }
+                Place::Bookmark(event) => {
+                    let part = rest.get(..line.unwrap_or(rest.len())).unwrap_or_default();
+                    event.extend_from_slice(part);
+                    at += part.len();
+                    from = at;
+                    self.end_bookmark(line.is_some(), out)?;
                 }
                 Place::Error(event) => {
                     let part = rest.get(..line.unwrap_or(rest.len())).unwrap_or_default();
@@ -127,6 +149,27 @@ impl WatchEvents {
         self.mask(chunk, from..at, out)
     }
 
+    /// Hands on a bookmark that has ended, or is too long to be one.
+    fn end_bookmark(&mut self, is_whole: bool, out: &mut Vec<Bytes>) -> Result<(), Unmaskable> {
+        let Place::Bookmark(event) = &mut self.place else {
+            return Ok(());
+        };
+        if !is_whole && event.len() <= BOOKMARK_BYTES_MAX {
+            return Ok(());
+        }
+        let event = std::mem::take(event).freeze();
+        self.place = if is_whole {
+            Place::Begin(0)
+        } else {
+            Place::Object
+        };
+        if is_whole && is_empty_bookmark(&event) {
+            out.push(event);
+            return Ok(());
+        }
+        Ok(self.masker.push(&event, out)?)
+    }
+
     fn mask(
         &mut self,
         chunk: &Bytes,
@@ -143,11 +186,54 @@ impl WatchEvents {
     pub(crate) fn finish(&mut self) -> Result<(), Unmaskable> {
         match self.place {
             Place::Begin(0) | Place::Object => Ok(self.masker.finish().map(drop)?),
-            Place::Begin(_) | Place::Error(_) => {
+            Place::Begin(_) | Place::Bookmark(_) | Place::Error(_) => {
                 let why = "the watch ends within an event";
                 Err(Unmaskable::new(UnmaskableCause::Truncated, why))
             }
         }
+    }
+}
+
+/// The object has its kind, its version and the annotation that ends the initial events; all else is
+/// as in an object that was never filled.
+fn is_empty_bookmark(event: &[u8]) -> bool {
+    // A repeated key is refused: it could hide what the other holds.
+    let event = JsonValue::parse(event.trim_ascii_end());
+    let event = event.unwrap_or(JsonValue::Null);
+    let Some(JsonValue::Object(object)) = event.get("object") else {
+        return false;
+    };
+    object.iter().all(|(key, value)| match key.as_str() {
+        "kind" | "apiVersion" => value.as_str().is_some(),
+        "metadata" => is_empty_metadata(value),
+        _ => is_zero(value),
+    })
+}
+
+fn is_empty_metadata(metadata: &JsonValue) -> bool {
+    let JsonValue::Object(metadata) = metadata else {
+        return false;
+    };
+    metadata
+        .iter()
+        .all(|(key, value)| match (key.as_str(), value) {
+            ("resourceVersion", JsonValue::String(_)) => true,
+            ("annotations", JsonValue::Object(annotations)) => annotations
+                .iter()
+                .all(|(key, value)| key == INITIAL_EVENTS_END && value.as_str() == Some("true")),
+            (_, value) => is_zero(value),
+        })
+}
+
+/// As in an object that was never filled.
+fn is_zero(value: &JsonValue) -> bool {
+    match value {
+        JsonValue::Null => true,
+        JsonValue::Bool(value) => !value,
+        JsonValue::Number(value) => value == "0",
+        JsonValue::String(value) => value.is_empty(),
+        JsonValue::Array(values) => values.is_empty(),
+        JsonValue::Object(members) => members.iter().all(|(_, value)| is_zero(value)),
     }
 }
 
@@ -231,6 +317,36 @@ mod tests {
         }
     }
 
+    /// A mask of all annotations took the one that clients wait for.
+    #[test]
+    fn a_bookmark_of_an_empty_object_passes_and_any_other_is_masked() {
+        let end = "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"resourceVersion\":\"7\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}},\"spec\":{\"selector\":null,\"template\":{\"spec\":{\"containers\":[]}}},\"status\":{},\"data\":{}}}\n";
+        let full = "{\"type\":\"BOOKMARK\",\"object\":{\"data\":{\"a\":\"CANARY\"}}}\n";
+        let long = format!(
+            "{{\"type\":\"BOOKMARK\",\"object\":{{\"x\":\"{}\",\"data\":{{\"a\":\"CANARY\"}}}}}}\n",
+            " ".repeat(2 * BOOKMARK_BYTES_MAX)
+        );
+        for step in [1, 30, 100_000] {
+            assert_eq!(run(end, step).unwrap(), end);
+            for text in [full, &long] {
+                let out = run(text, step).unwrap();
+                assert!(!out.contains("CANARY"), "in pieces of {step}");
+                assert!(out.contains("countersign-masked:m"), "in pieces of {step}");
+            }
+        }
+        for hidden in [
+            r#"{"kind":"X","metadata":{"annotations":{"k8s.io/initial-events-end":"x"}}}"#,
+            r#"{"kind":"X","metadata":{"name":"x"}}"#,
+            r#"{"kind":"X","spec":{"replicas":3}}"#,
+            r#"{"kind":{"a":"x"}}"#,
+            r#"{"data":{"a":"x"},"data":{}}"#,
+            r#"["x"]"#,
+        ] {
+            let event = format!(r#"{{"type":"BOOKMARK","object":{hidden}}}"#);
+            assert!(!is_empty_bookmark(event.as_bytes()), "{hidden}");
+        }
+    }
+
     #[test]
     fn an_event_that_hides_its_type_ends_the_watch() {
         for text in [
@@ -270,7 +386,8 @@ mod tests {
     /// Nothing is copied where nothing is to be done.
     #[test]
     fn a_piece_of_whole_events_goes_on_as_it_is() {
-        let chunk = Bytes::from([BOOKMARK, BOOKMARK].concat());
+        let event = "{\"type\":\"ADDED\",\"object\":{}}\n";
+        let chunk = Bytes::from([event, event].concat());
         let mut out = Vec::new();
         watch().push(&chunk, &mut out).unwrap();
         assert_eq!(out.len(), 1);

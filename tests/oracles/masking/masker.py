@@ -5,6 +5,7 @@ still take.
 """
 
 import base64
+import json
 
 import detectors
 import jsonspans
@@ -75,10 +76,33 @@ class Program:
         done = 0
         for document in documents:
             walk.copy(done, document.start)
-            walk.value(document, walk.start())
+            if self.many and is_empty_bookmark(text[document.start : document.end]):
+                walk.copy(document.start, document.end)
+            else:
+                walk.value(document, walk.start())
             done = document.end
         walk.copy(done, len(text))
         return b"".join(walk.out)
+
+
+def is_empty_bookmark(event):
+    """A bookmark whose object has its kind, version and the end of the initial events, and is empty otherwise."""
+    if not event.startswith(b'{"type":"BOOKMARK"'):
+        return False
+    rest = json.loads(event)["object"]
+    if not isinstance(rest, dict):
+        return False
+    metadata = rest.get("metadata", {})
+    annotations = metadata.pop("annotations", {})
+    metadata.pop("resourceVersion", None)
+    rest.pop("kind", None), rest.pop("apiVersion", None)
+    return set(annotations.items()) <= {("k8s.io/initial-events-end", "true")} and _is_zero(rest)
+
+
+def _is_zero(value):
+    if isinstance(value, dict):
+        return all(map(_is_zero, value.values()))
+    return not value
 
 
 class Seen:
