@@ -24,6 +24,7 @@ fn plain(strategy: Strategy, raw: &str) -> String {
 const REDACTED: &str = r#""countersign-masked:m""#;
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn a_digest_is_of_the_text_and_of_the_cluster() {
     let key = testing::key().unwrap();
     let hash = || Strategy::Hash {
@@ -66,6 +67,7 @@ fn a_tail_stays_of_a_long_text_alone() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn digits_are_encrypted_or_the_text_is_redacted() {
     let fpe = || Strategy::Fpe {
         key: testing::key().unwrap(),

@@ -44,6 +44,7 @@ fn check(strategies: Vec<Strategy>, expected: &str) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn of_two_strategies_on_one_path_the_stronger_wins() {
     let hash = |id| Strategy::Hash { key: key(id) };
     let fpe = || Strategy::Fpe { key: key("a") };
@@ -106,6 +107,7 @@ fn what_could_not_be_carried_out_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn debug_shows_no_key() {
     let spec = MaskSpec {
         rules: vec![rule("m", Strategy::Hash { key: key("a") })],
@@ -121,6 +123,7 @@ fn debug_shows_no_key() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn keys_are_checked() {
     let fault = MaskKey::new("a", b"short", "c").unwrap_err();
     assert_eq!(

@@ -605,6 +605,7 @@ fn an_untouched_chunk_is_handed_on_as_it_is() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn overlong_captures_and_keys_close() {
     let key = testing::key().unwrap();
     let rules = [("a", Strategy::Hash { key })];
@@ -693,6 +694,7 @@ fn windows_join_as_chunks_do() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
 fn debug_shows_no_held_text() {
     let key = testing::key().unwrap();
     let rules = [("a", Strategy::Hash { key })];
