@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jsonspans
 import kinds
+import paths
 from client import Http1, Http2, query
 from masker import Seen
 from policy import Request
@@ -40,6 +41,12 @@ class Shape:
         # What is asked directly, where that differs from what is asked through the gateway.
         self.direct_accept = direct or accept
         self.answers, self.parsed = {}, {}
+
+        # Fields that the body sets: where one of them is masked, the write is refused.
+        self.sets = ()
+
+    def setting(self, *fields):
+        self.sets = tuple(paths.parse(field) for field in fields)
 
     def is_watch(self):
         return self.request.verb == "watch"
@@ -96,6 +103,7 @@ class Differential:
 
         def add(title, request, method, target, **more):
             found.append(Shape(title, request, method, target, **more))
+            return found[-1]
 
         for each in chosen:
             name, namespace = each["metadata"]["name"], each["metadata"].get("namespace")
@@ -129,13 +137,16 @@ class Differential:
         dry = query(path, dryRun="All", fieldManager="oracle")
         label = b'{"metadata":{"labels":{"oracle":"dry"}}}'
         add("empty patch", patch, "PATCH", dry, body=b"{}", media="application/merge-patch+json")
-        add("merge patch", patch, "PATCH", dry, body=label, media="application/merge-patch+json")
+        merge = add("merge patch", patch, "PATCH", dry, body=label, media="application/merge-patch+json")
+        merge.setting("metadata.labels.oracle")
         operation = b'[{"op":"add","path":"/metadata/labels","value":{"oracle":"dry"}}]'
-        add("JSON patch", patch, "PATCH", dry, body=operation, media="application/json-patch+json")
+        json_patch = add("JSON patch", patch, "PATCH", dry, body=operation, media="application/json-patch+json")
+        json_patch.setting("metadata.labels")
         apply = b'{"apiVersion":"%s","kind":"%s","metadata":{"name":"%s","labels":{"oracle":"dry"}}}'
         api = f"{kind.group}/{kind.version}" if kind.group else kind.version
-        add("apply", patch, "PATCH", dry + "&force=true", media="application/apply-patch+yaml",
-            body=apply % (api.encode(), kind.name.encode(), name.encode()))
+        applied = add("apply", patch, "PATCH", dry + "&force=true", media="application/apply-patch+yaml",
+                      body=apply % (api.encode(), kind.name.encode(), name.encode()))
+        applied.setting("apiVersion", "kind", "metadata.name", "metadata.labels.oracle")
         if kind.key not in ("namespaces",):
             delete = judged("delete", namespace, name)
             add("dry delete", delete, "DELETE", query(path, dryRun="All", propagationPolicy="Foreground"))
@@ -218,6 +229,8 @@ class Differential:
         for _attempt in range(ATTEMPTS):
             before = shape.direct(direct, accept)
             answer = shape.ask(client, shape.accept)
+            if answer.status in (0, 403) and masking is not None and masking.meets(shape.sets):
+                return
             if before.status != 200:
                 # Refusals are made anew under masks; other tests look at them.
                 if answer.status in (0, before.status):

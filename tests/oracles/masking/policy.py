@@ -230,6 +230,10 @@ class Masking:
             return False
         return not any(known.cells_may_show(self.kind, steps) for steps in self.paths)
 
+    def meets(self, fields):
+        """Whether one of these fields may be masked, hold what is masked or stand within it."""
+        return any(paths.may_meet(steps, field) for steps in self.paths for field in fields)
+
     def program(self, is_watch):
         if is_watch not in self.programs:
             places = WATCH_PLACES if is_watch else READ_PLACES
