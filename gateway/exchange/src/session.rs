@@ -75,7 +75,9 @@ impl SessionOffer {
         if !upgraded.is_some_and(|name| name.eq_ignore_ascii_case("websocket")) {
             return Err(unfit("a session came as something else than WebSocket"));
         }
+        // Where none was asked for, the API server names an empty one.
         let name = single(headers, &header::SEC_WEBSOCKET_PROTOCOL)?;
+        let name = name.filter(|name| !name.is_empty());
         let is_offered = match name {
             Some(name) => self.subprotocols.iter().any(|own| own == name),
             None => self.subprotocols.is_empty(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,7 @@ pub(crate) struct Keys {
     pub(crate) changed: Notify,
     /// Told after every fetch, whatever came of it.
     settled: Notify,
+    generation: AtomicU64,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
 }
@@ -82,6 +84,7 @@ impl Keys {
             clock,
             changed: Notify::new(),
             settled: Notify::new(),
+            generation: AtomicU64::new(0),
             readiness,
             metrics,
         }
@@ -144,6 +147,11 @@ impl Keys {
         .map_err(|fault| fault.to_string())?;
         let discovery = settings.discovery.unwrap_or_else(|| discovery_url(url));
         Ok(Source::Network { discovery, fetcher })
+    }
+
+    /// How often keys were fetched. Looked at before [`Self::ring`].
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     /// All keys as they stand.
@@ -216,7 +224,11 @@ impl Keys {
                 }
                 issuer.fetched(Instant::now());
                 self.readiness.set(&check, Ok(()));
-                lock(&self.ring).handle(url, KeyEvent::Fetched(Arc::new(keys)), self.now());
+                let mut ring = lock(&self.ring);
+                // Under the lock: who sees the number and then takes the ring has these keys.
+                self.generation.fetch_add(1, Ordering::SeqCst);
+                ring.handle(url, KeyEvent::Fetched(Arc::new(keys)), self.now());
+                drop(ring);
                 self.changed.notify_one();
             }
             Err(why) => {
@@ -297,5 +309,25 @@ mod tests {
         keys.settled.notify_waiters();
         let waited = tokio::time::timeout(CALL_DEADLINE, settled).await;
         assert!(waited.is_ok());
+    }
+
+    /// Keys that were fetched and not yet published were taken for none: the first token after a
+    /// start or a rotation could be refused.
+    #[tokio::test]
+    async fn fetched_keys_are_told_from_published_ones() {
+        let metrics = Arc::new(Metrics::new(Instant::now()).unwrap());
+        let readiness = Arc::new(Readiness::new());
+        let keys = Keys::new(BTreeMap::new(), Clock::start(), readiness, metrics);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"keys":[]}"#).unwrap();
+        let source = Source::File(file.path().to_owned());
+        lock(&keys.ring).keep([URL]);
+        lock(&keys.sources).insert(URL.to_owned(), ("one".to_owned(), source));
+        assert_eq!(keys.generation(), 0);
+        keys.fetch(URL).await;
+        assert_eq!(keys.generation(), 1);
+        std::fs::write(file.path(), "no keys").unwrap();
+        keys.fetch(URL).await;
+        assert_eq!(keys.generation(), 1, "what failed is not new");
     }
 }

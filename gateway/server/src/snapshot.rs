@@ -57,6 +57,8 @@ struct Parts {
     seen: Seen,
     bundle: Option<Loaded>,
     scopes: BTreeMap<String, Arc<Scopes>>,
+    /// The generation of the keys that are published.
+    keys: u64,
 }
 
 /// What was read last, good or bad: nothing of it is read again until it changes.
@@ -239,6 +241,7 @@ impl Publisher {
                 Epoch::Next => parts.epoch += 1,
                 Epoch::Same => {}
             }
+            parts.keys = self.0.keys.generation();
             let Some(loaded) = &parts.bundle else { return };
             let clusters = loaded
                 .policies
@@ -286,8 +289,14 @@ impl Publisher {
     pub(crate) async fn fetch_keys(&self, issuer: &str) {
         match self.0.keys.wanted(issuer).await {
             Wanted::Fetched => self.publish(Epoch::Same),
-            // Anybody can name an unknown key: that alone must cost nothing.
-            Wanted::TooSoon => {}
+            // Anybody can name an unknown key: that alone must cost nothing. Keys that came a moment
+            // ago may still be on their way into the snapshot.
+            Wanted::TooSoon => {
+                let is_behind = self.parts().keys != self.0.keys.generation();
+                if is_behind {
+                    self.publish(Epoch::Same);
+                }
+            }
         }
     }
 

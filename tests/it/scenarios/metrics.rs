@@ -11,11 +11,17 @@ use crate::ground::{EVERYTHING, assert_status};
 
 /// Families that move only where something fails that does not fail here, or for a moment; their
 /// own tests are beside the audit log.
-const ELSEWHERE: [&str; 3] = [
+const ELSEWHERE: [&str; 4] = [
     "countersign_audit_events_lost_total",
     "countersign_audit_failures_total",
     "countersign_audit_queue_length",
+    // Beside the traps of masked answers.
+    "countersign_unmaskable_answers_total",
 ];
+
+const MASKED: &str = r#"
+require "masked" { why "Masks count"; owner "it"; severity low; can read; on "secrets"; mask "@secret-like" }
+"#;
 
 /// Half of the metrics had no caller: exchanges, upstream connections and three of five phases were
 /// 0 for ever, failed writes were left out, and the times of watches stood among those of requests.
@@ -41,15 +47,27 @@ fn every_family_moves_when_what_it_counts_happens() {
     let mut broken = gateway.wire();
     broken.send(b" GET / HTTP/1.1\r\n\r\n").expect("bytes");
     assert_eq!(broken.answer(true).expect("an answer").status, 400);
-    let rules = format!("{EVERYTHING}\n// changed\n");
-    gateway.publish(&stage.bundle(&rules));
+    gateway.publish(&stage.bundle(&[EVERYTHING, MASKED].concat()));
+    let secrets = format!("/api/v1/namespaces/{}/secrets", stage.ground.namespace);
+    let secret = format!("metric-{}", fresh("masked"));
+    stage.ground.cluster.admin().ok(&[
+        "-n",
+        &stage.ground.namespace,
+        "create",
+        "secret",
+        "generic",
+        &secret,
+        "--from-literal=a=b",
+    ]);
+    let answer = gateway.wire().ask(&get(&secrets).token(&token));
+    assert_eq!(answer.status, 200, "{}", answer.text());
 
     let total = "countersign_phase_seconds_count{phase=\"total\"}";
     eventually("the requests to be over", || {
         (gateway.metric("countersign_exchanges") == 0.0).then_some(())
     });
     let before = gateway.metric(total);
-    assert_eq!(before, 4.0, "one for each request");
+    assert_eq!(before, 5.0, "one for each request");
     let watch = Watch::open(gateway, &format!("{base}?watch=1"), &token);
     let exec = format!(
         "/api/v1/namespaces/{}/pods/shell/exec?command=cat&stdin=1&stdout=1",

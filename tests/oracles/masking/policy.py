@@ -232,6 +232,8 @@ class Masking:
 
     def meets(self, fields):
         """Whether one of these fields may be masked, hold what is masked or stand within it."""
+        if fields and any(guard.steps is None for guard in self.guards):
+            return True
         return any(paths.may_meet(steps, field) for steps in self.paths for field in fields)
 
     def program(self, is_watch):

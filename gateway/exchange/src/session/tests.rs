@@ -236,6 +236,10 @@ fn what_upstream_chooses_was_offered_and_is_known() {
     let extension = ("sec-websocket-extensions", "permessage-deflate");
     assert!(chosen(&[V5], &head(&[websocket, v5])));
     assert!(chosen(&[], &head(&[websocket])));
+    assert!(chosen(
+        &[],
+        &head(&[websocket, ("sec-websocket-protocol", "")])
+    ));
     for lines in [
         &[v5][..],
         &[("upgrade", "SPDY/3.1"), v5],

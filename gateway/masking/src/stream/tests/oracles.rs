@@ -1,6 +1,8 @@
 //! What must hold of every text, by others than the twin: O2 and O4 to O8. O1 and O3 stand beside the
 //! twin in the module above.
 
+#![forbid(unsafe_code)]
+
 use serde_json::Value;
 use simd_json::Node;
 
