@@ -234,6 +234,9 @@ class Masking:
         """Whether one of these fields may be masked, hold what is masked or stand within it."""
         if fields and any(guard.steps is None for guard in self.guards):
             return True
+        # Of a body that is masked whole even an empty one sets something.
+        if any(all(step == (paths.ANY_DEPTH,) for step in rule.steps) for rule in self.rules):
+            return True
         return any(paths.may_meet(steps, field) for steps in self.paths for field in fields)
 
     def program(self, is_watch):
