@@ -292,6 +292,9 @@ mod tests {
     use super::*;
 
     const URL: &str = "https://issuer.test.invalid";
+    /// The public key of RFC 7517, appendix A.1.
+    const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","use":"sig","kid":"1","alg":"ES256",
+        "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
 
     /// The wait began after the look at the ring: a fetch that settled in between held its requests
     /// for the whole deadline.
@@ -319,7 +322,7 @@ mod tests {
         let readiness = Arc::new(Readiness::new());
         let keys = Keys::new(BTreeMap::new(), Clock::start(), readiness, metrics);
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), r#"{"keys":[]}"#).unwrap();
+        std::fs::write(file.path(), JWKS).unwrap();
         let source = Source::File(file.path().to_owned());
         lock(&keys.ring).keep([URL]);
         lock(&keys.sources).insert(URL.to_owned(), ("one".to_owned(), source));
