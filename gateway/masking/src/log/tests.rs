@@ -352,9 +352,11 @@ proptest! {
         let given = String::from_utf8(out.concat()).unwrap();
         let set = program().everywhere.unwrap();
         let program = program();
+        // Seven bytes and the first of a marker may look like eight of a secret.
+        let parted = given.replace("countersign-masked:m", "#");
         for place in program.guards.places(set, text.as_bytes()) {
             let front = text.get(place.start..(place.start + 8).min(place.end));
-            prop_assert!(!given.contains(front.unwrap()), "{given}");
+            prop_assert!(!parted.contains(front.unwrap()), "{given}");
         }
         let plain = run(text.as_bytes(), text.len().max(1));
         // What may be out before a secret is known is the one difference.
