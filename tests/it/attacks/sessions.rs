@@ -90,7 +90,7 @@ fn no_subprotocol_shows_a_secret() {
 
 /// What the container says of a command that could not be run quotes it, and the status may.
 #[test]
-fn the_status_of_a_session_does_not_quote_a_secret() {
+fn the_words_of_a_session_that_fails_do_not_quote_a_secret() {
     let ground = ground();
     let gateway = gateway(ground);
     for protocol in ["v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"] {

@@ -47,9 +47,7 @@ allow "with-a-reason" {
     );
 }
 
-#[test]
-fn a_session_limit_ends_a_watch_and_the_gauge_falls() {
-    const RULES: &str = r#"
+const SHORT_WATCHES: &str = r#"
 allow "for-a-while" {
     why "Watches are short here"
     who { kind agent }
@@ -59,7 +57,10 @@ allow "for-a-while" {
     session-limit "3s"
 }
 "#;
-    let stage = Stage::new(|setup| setup.with_rules(RULES));
+
+#[test]
+fn a_session_limit_ends_a_watch_and_the_gauge_falls() {
+    let stage = Stage::new(|setup| setup.with_rules(SHORT_WATCHES));
     let target = format!(
         "/api/v1/namespaces/{}/configmaps?watch=1",
         stage.ground.namespace
@@ -85,17 +86,7 @@ allow "for-a-while" {
 /// everything anew each time (K-3.10).
 #[test]
 fn a_session_limit_ends_a_watch_over_http2_without_a_reset() {
-    const RULES: &str = r#"
-allow "for-a-while" {
-    why "Watches are short here"
-    who { kind agent }
-    can read
-    on "configmaps"
-    in "*"
-    session-limit "3s"
-}
-"#;
-    let stage = Stage::new(|setup| setup.with_rules(RULES));
+    let stage = Stage::new(|setup| setup.with_rules(SHORT_WATCHES));
     let target = format!(
         "/api/v1/namespaces/{}/configmaps?watch=1",
         stage.ground.namespace

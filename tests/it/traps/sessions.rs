@@ -37,27 +37,25 @@ fn switches(glued: &'static [u8]) -> Script {
 /// `COUNTERSIGN_HANDSHAKES` sets the number.
 #[test]
 fn no_session_is_torn_down_after_its_upgrade() {
+    let bench = Bench::new(switches(b""));
+    let token = bench.token();
+    race(|| {
+        let request = WebSocket::request(EXEC, &["v5.channel.k8s.io"]).token(&token);
+        let mut socket =
+            WebSocket::open(bench.gateway.wire(), &request).expect("every upgrade succeeds");
+        let wire = socket.wire();
+        wire.send(b"ping").is_ok() && wire.exactly(4).is_ok_and(|back| back == b"ping")
+    });
+}
+
+/// Opens sessions side by side; each must answer. `COUNTERSIGN_HANDSHAKES` sets the number.
+pub(super) fn race(one: impl Fn() -> bool + Sync) {
     const THREADS: usize = 4;
     let count = std::env::var("COUNTERSIGN_HANDSHAKES").ok();
     let count: usize = count.map_or(1_000, |count| count.parse().expect("a number"));
-    let bench = Bench::new(switches(b""));
-    let token = bench.token();
     let torn: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(|| {
-                    let one = || {
-                        let request =
-                            WebSocket::request(EXEC, &["v5.channel.k8s.io"]).token(&token);
-                        let mut socket = WebSocket::open(bench.gateway.wire(), &request)
-                            .expect("every upgrade succeeds");
-                        let wire = socket.wire();
-                        wire.send(b"ping").is_ok()
-                            && wire.exactly(4).is_ok_and(|back| back == b"ping")
-                    };
-                    (0..count / THREADS).filter(|_| !one()).count()
-                })
-            })
+            .map(|_| scope.spawn(|| (0..count / THREADS).filter(|_| !one()).count()))
             .collect();
         workers
             .into_iter()
