@@ -1,8 +1,8 @@
-//! Why an answer could not be given masked: a word for metrics, a sentence for the audit log.
+//! Why an answer could not be given masked: a cause for metrics, a sentence for the audit log.
 
 use gateway_masking::MaskFault;
 
-/// Why, as one word: a closed set, so that it may be a label.
+/// Why: a closed set, so that it may be a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnmaskableCause {
     /// It came compressed, though identity was asked for.
@@ -19,22 +19,6 @@ pub enum UnmaskableCause {
     WatchEvent,
     /// The masks that meet on it are more than a program may hold.
     Program,
-}
-
-impl UnmaskableCause {
-    /// The word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Encoding => "encoding",
-            Self::MediaType => "media-type",
-            Self::Malformed => "malformed",
-            Self::Truncated => "truncated",
-            Self::Bound => "bound",
-            Self::WatchEvent => "watch-event",
-            Self::Program => "program",
-        }
-    }
 }
 
 /// An answer, or the rest of one, that must not be given.

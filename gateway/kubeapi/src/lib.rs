@@ -48,6 +48,7 @@ pub mod fuzzing;
 mod headers;
 mod judge;
 mod negotiate;
+mod pointer;
 mod review;
 mod scope;
 mod selector;
@@ -69,6 +70,7 @@ pub use headers::{IdentityFault, ImpersonationHeaders, SystemNames, check_before
 pub use judge::{Connection, JudgeFault, Judged, RequestFacts, judge};
 pub use negotiate::{AcceptClause, AcceptPlan, forward_accept, may_rewrite_accept};
 pub use negotiate::{parse_accept, rewrite_accept, rewrite_accept_to_objects};
+pub use pointer::{pointer_of, pointer_segments};
 pub use review::{AccessQuestion, ResourceQuestion, ReviewFault, access_question, deny_access};
 pub use review::{NonResourceRule, ResourceRule, SubjectRules};
 pub use review::{read_rules, replace_rules, rules_question};

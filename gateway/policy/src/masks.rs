@@ -21,7 +21,7 @@ mod table;
 
 use std::sync::Arc;
 
-use gateway_kubeapi::ResourceId;
+use gateway_kubeapi::{ResourceId, pointer_segments};
 use gateway_masking::{FieldPath, MaskProgram, Mount};
 
 use crate::compile::PolicySet;
@@ -102,22 +102,25 @@ impl Masking {
     }
 
     /// Whether a JSON pointer (RFC 6901) names a masked value, something within one or something
-    /// that holds one: then a JSON patch may neither test it nor copy or move it (K-4.23).
+    /// that holds one: then a JSON patch may neither test it nor copy or move it (K-4.23). What is no
+    /// pointer, may.
     #[must_use]
     pub fn touches_pointer(&self, pointer: &str) -> bool {
-        let segments = segments_of(pointer);
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        self.touches(&segments)
+        pointer_segments(pointer).is_none_or(|segments| {
+            let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+            self.touches(&segments)
+        })
     }
 
     /// Whether a JSON pointer names a member by whose value a mask chooses elements, as `name` in
-    /// `[name=x]`: a JSON patch that changes it would lift the mask.
+    /// `[name=x]`: a JSON patch that changes it would lift the mask. What is no pointer, may.
     #[must_use]
     pub fn chooses_by_pointer(&self, pointer: &str) -> bool {
-        let segments = segments_of(pointer);
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let mut paths = self.paths().iter();
-        paths.any(|path| paths::chooses_by(path, &segments))
+        pointer_segments(pointer).is_none_or(|segments| {
+            let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+            let mut paths = self.paths().iter();
+            paths.any(|path| paths::chooses_by(path, &segments))
+        })
     }
 
     /// Whether a field selector such as `spec.nodeName` selects by a masked value (K-4.22). What is
@@ -179,13 +182,6 @@ impl Masking {
     pub fn describe(&self) -> Vec<String> {
         self.plan.describe()
     }
-}
-
-fn segments_of(pointer: &str) -> Vec<String> {
-    let segments = pointer.split('/').skip(1);
-    segments
-        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-        .collect()
 }
 
 impl PolicySet {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_exchange::{Answer, Closing, Summary};
+use gateway_exchange::{Answer, Closing, Summary, UnmaskableCause};
 
 use crate::telemetry::{
     AuthenticationFailure, ClusterMetrics, CodeClass, Metrics, Phase, Reason, Unmaskable,
@@ -55,8 +55,7 @@ impl Account {
         cluster.answered(verb, code);
         cluster.masked(summary.masked_count, summary.masked_bytes);
         if let Some(cause) = summary.unmaskable {
-            let cause = Unmaskable::parse(cause.as_str()).unwrap_or(Unmaskable::Malformed);
-            self.metrics.unmaskable(cause);
+            self.metrics.unmaskable(label_of(cause));
         }
         if summary.answer == Some(Answer::Allow) || reason == Reason::UpstreamAnswer {
             cluster.upstream_ended(match closing {
@@ -93,5 +92,17 @@ impl Account {
     /// A connection to an API server was made.
     pub(crate) fn upstream_connected(&self, cluster: &str) {
         self.cluster(Some(cluster)).upstream_connected();
+    }
+}
+
+const fn label_of(cause: UnmaskableCause) -> Unmaskable {
+    match cause {
+        UnmaskableCause::Encoding => Unmaskable::Encoding,
+        UnmaskableCause::MediaType => Unmaskable::MediaType,
+        UnmaskableCause::Malformed => Unmaskable::Malformed,
+        UnmaskableCause::Truncated => Unmaskable::Truncated,
+        UnmaskableCause::Bound => Unmaskable::Bound,
+        UnmaskableCause::WatchEvent => Unmaskable::WatchEvent,
+        UnmaskableCause::Program => Unmaskable::Program,
     }
 }

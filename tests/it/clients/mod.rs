@@ -13,12 +13,17 @@ mod sessions;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use gateway_tests::repository;
 
 /// Runs an installer of `tests/clients`, which prints where the program is. It fails where the
 /// client cannot be had: these tests never skip.
+///
+/// One at a time: two tests that want the same client would install it into the same folder.
 pub(crate) fn installed(installer: &str) -> PathBuf {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(repository().join("tests/clients").join(installer))
         .stderr(Stdio::inherit())
         .output()

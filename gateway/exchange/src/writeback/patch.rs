@@ -1,7 +1,7 @@
 //! JSON patches: each operation on the stored object and on what is shown of it, side by side, so that
 //! an index means the same element to its author and to the API server.
 
-use gateway_kubeapi::JsonValue;
+use gateway_kubeapi::{JsonValue, pointer_segments};
 
 use super::restore::{Doubt, Mode, Pair, Restoring};
 
@@ -152,8 +152,8 @@ impl Operation {
 }
 
 fn read(item: &JsonValue) -> Option<Operation> {
-    let path = pointer(item.get("path")?.as_str()?);
-    let from = || Some(pointer(item.get("from")?.as_str()?));
+    let path = pointer_segments(item.get("path")?.as_str()?)?;
+    let from = || pointer_segments(item.get("from")?.as_str()?);
     let does = match item.get("op")?.as_str()? {
         "add" => Does::Put(item.get("value")?.clone()),
         "replace" => Does::Replace(item.get("value")?.clone()),
@@ -165,14 +165,6 @@ fn read(item: &JsonValue) -> Option<Operation> {
         _ => return None,
     };
     Some(Operation { does, path })
-}
-
-/// The body was read before: every pointer is empty or begins with a slash, every escape is one.
-fn pointer(text: &str) -> Vec<String> {
-    text.split('/')
-        .skip(1)
-        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-        .collect()
 }
 
 fn apply(root: &mut JsonValue, operation: &Operation) -> Option<()> {
@@ -290,7 +282,7 @@ pub(super) fn passes_hidden_elements(operations: &[JsonValue], pair: Pair<'_>) -
     operations.iter().any(|item| {
         let pointers = [item.get("path"), item.get("from")];
         let pointers = pointers.into_iter().flatten().filter_map(JsonValue::as_str);
-        pointers.map(pointer).any(|path| {
+        pointers.filter_map(pointer_segments).any(|path| {
             (0..path.len()).any(|depth| {
                 let way = path.get(..depth).unwrap_or_default();
                 match (at(pair.live, way), at(pair.masked, way)) {

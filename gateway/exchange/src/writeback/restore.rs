@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use gateway_kubeapi::JsonValue;
+use gateway_kubeapi::{JsonValue, pointer_of};
 use gateway_masking::MarkerScan;
 
 use super::embedded::{self, Opened};
@@ -72,9 +72,7 @@ impl Restoring {
 
     /// The place where the walk is.
     pub(super) fn place(&self) -> String {
-        let escaped = |name: &String| name.replace('~', "~0").replace('/', "~1");
-        let names: Vec<String> = self.way.iter().map(escaped).collect();
-        format!("/{}", names.join("/"))
+        pointer_of(&self.way)
     }
 
     pub(super) fn doubt(&self, why: &'static str) -> Doubt {

@@ -2,6 +2,7 @@
 
 use super::BodyFault;
 use super::json::JsonValue;
+use crate::pointer::pointer_segments;
 
 /// BOUND: the API server's own limit (K-5.1); more is refused.
 const OPERATION_COUNT_MAX: usize = 10_000;
@@ -94,35 +95,12 @@ fn operation(item: &JsonValue) -> Result<PatchOperation, BodyFault> {
     }
 }
 
-/// The segments of a JSON pointer (RFC 6901).
 fn pointer(value: Option<&JsonValue>) -> Result<Option<Vec<String>>, BodyFault> {
-    let fault = BodyFault::Patch {
-        why: "a pointer is malformed",
-    };
     let Some(value) = value else { return Ok(None) };
-    let text = value.as_str().ok_or_else(|| fault.clone())?;
-    if text.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    let rest = text.strip_prefix('/').ok_or_else(|| fault.clone())?;
-    let segments: Option<Vec<String>> = rest.split('/').map(unescape_segment).collect();
-    segments.map(Some).ok_or(fault)
-}
-
-fn unescape_segment(segment: &str) -> Option<String> {
-    let mut text = String::new();
-    let mut characters = segment.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '~' => match characters.next() {
-                Some('0') => text.push('~'),
-                Some('1') => text.push('/'),
-                Some(_) | None => return None,
-            },
-            other => text.push(other),
-        }
-    }
-    Some(text)
+    let segments = value.as_str().and_then(pointer_segments);
+    segments.map(Some).ok_or(BodyFault::Patch {
+        why: "a pointer is malformed",
+    })
 }
 
 /// The API server refuses it too, but quotes the moved value in doing so (K-4.13).
