@@ -17,9 +17,11 @@ fn check(block: &[u8; BLOCK]) {
 
 #[test]
 fn every_kernel_classifies_every_byte_at_every_place_as_the_specification_does() {
-    for byte in 0..=u8::MAX {
+    // Interpreted, every one would take hours.
+    let step = if cfg!(miri) { 29 } else { 1 };
+    for byte in (0..=u8::MAX).step_by(step) {
         for filler in [b'a', 0, 0xFF, b'"', b' '] {
-            for place in 0..BLOCK {
+            for place in (0..BLOCK).step_by(step) {
                 let mut block = [filler; BLOCK];
                 block[place] = byte;
                 check(&block);
