@@ -145,14 +145,12 @@ pub(crate) fn pass<I: Isa>(
     blocks: &mut [Block],
 ) -> Result<(), Fault> {
     let (whole, rest) = window.as_chunks::<BLOCK>();
-    let mut high = 0;
     let mut state = carry.state;
     let Carry {
         documents, deep, ..
     } = &mut *carry;
     for (index, (bytes, block)) in whole.iter().zip(blocks.iter_mut()).enumerate() {
         let classes = isa.classify(bytes);
-        high |= classes.high;
         let piece = Piece { bytes, len: BLOCK };
         let text = Text {
             documents: *documents,
@@ -167,7 +165,6 @@ pub(crate) fn pass<I: Isa>(
             *to = *from;
         }
         let classes = isa.classify(&bytes).cut(rest.len());
-        high |= classes.high;
         let piece = Piece {
             bytes: &bytes,
             len: rest.len(),
@@ -180,7 +177,7 @@ pub(crate) fn pass<I: Isa>(
             .map_err(|fault| fault.moved(whole.len() * BLOCK))?;
     }
     carry.state = state;
-    if high != 0 || carry.utf8.is_pending() {
+    if carry.utf8.is_pending() || !window.is_ascii() {
         carry.utf8.check(window)?;
     }
     Ok(())
@@ -211,7 +208,6 @@ impl Classes {
             comma: self.comma & valid,
             space: self.space & valid,
             control: self.control & valid,
-            high: self.high & valid,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Windows of classification masks: the only code that knows of vector instructions.
 //!
-//! A kernel turns 64 bytes into ten masks ([`Classes`]) and knows a carry-less prefix sum. The pass
+//! A kernel turns 64 bytes into nine masks ([`Classes`]) and knows a carry-less prefix sum. The pass
 //! over a window ([`crate::grammar::pass`]) is safe Rust, inlined into one function per instruction
 //! set, so that it too is compiled for it. One call per window crosses the border.
 
@@ -49,8 +49,6 @@ pub(crate) struct Classes {
     pub space: u64,
     /// Below 0x20.
     pub control: u64,
-    /// 0x80 and above.
-    pub high: u64,
 }
 
 /// What the walk needs to know of 64 bytes. One cache line.

@@ -107,7 +107,6 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
             _mm256_cmpeq_epi8(_mm256_max_epu8(low, control), control),
             _mm256_cmpeq_epi8(_mm256_max_epu8(high, control), control),
         ),
-        high: bits(low, high),
     }
 }
 

@@ -3,8 +3,7 @@
 use std::arch::x86_64::{
     __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
     _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
-    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8,
-    _mm512_test_epi8_mask,
+    _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_test_epi8_mask,
 };
 
 use super::{BLOCK, Block, Classes, Isa};
@@ -87,7 +86,6 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         comma: equal(bytes, b','),
         space: _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, bytes), bytes),
         control: _mm512_cmplt_epu8_mask(bytes, case),
-        high: _mm512_movepi8_mask(bytes),
     }
 }
 

@@ -18,7 +18,6 @@ pub(crate) fn classify(block: &[u8; BLOCK]) -> Classes {
         comma: mask(|byte| byte == b','),
         space: mask(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')),
         control: mask(|byte| byte < 0x20),
-        high: mask(|byte| byte >= 0x80),
     }
 }
 

@@ -85,7 +85,6 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.comma |= equal(bytes, b',');
         classes.space |= bits(_mm_cmpeq_epi8(_mm_shuffle_epi8(table, bytes), bytes));
         classes.control |= bits(_mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
-        classes.high |= bits(bytes);
     }
     classes
 }

@@ -44,7 +44,6 @@ impl Isa for Swar {
             classes.comma |= gather(equal(word, b',')) << at;
             classes.space |= gather(space | equal(word, b'\r')) << at;
             classes.control |= gather(zero_bytes(word & LOW.wrapping_mul(0xE0))) << at;
-            classes.high |= gather(word & HIGH) << at;
         }
         classes
     }
