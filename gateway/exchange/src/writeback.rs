@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway_kubeapi::{JsonValue, PatchForm, Verb};
+use gateway_kubeapi::{JsonValue, PatchForm, Verb, builtin_scope};
 use gateway_masking::{Kernel, MarkerScan, MaskProgram, Masker, Mount};
 use gateway_policy::masks::Masking;
 use gateway_policy::model::WriteBack;
@@ -228,7 +228,9 @@ impl Restoration {
         // It was read as JSON when it was judged.
         let sent = JsonValue::parse(body)
             .map_err(|fault| Unsettled::Unreadable(format!("the judged body: {fault}")))?;
-        let mut restoring = Restoring::default();
+        let resource = self.masking.resource();
+        let builtin = builtin_scope(&resource.group, &resource.resource);
+        let mut restoring = Restoring::of(builtin.is_some());
         let (mut made, proven) = match self.patch {
             Some(PatchForm::Json) => self.patched(&sent, pair, &mut restoring)?,
             patch @ (None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply)) => {

@@ -94,6 +94,12 @@ impl Masking {
         self.plan.marks_everything()
     }
 
+    /// The kind whose answers are masked.
+    #[must_use]
+    pub const fn resource(&self) -> &ResourceId {
+        &self.resource
+    }
+
     /// Where values are masked, derived places included. Detectors count where they are bound to a
     /// path: what they find anywhere, they find where it is moved to, too.
     #[must_use]

@@ -25,6 +25,28 @@ const IDENTITY: [&str; 11] = [
     "topologyKey",
     "key",
 ];
+/// Lists of objects that strategic and apply patches merge by key, wherever a built-in kind has one of
+/// that name. Others, those of custom kinds foremost, may be replaced as a whole.
+const MERGED: [&str; 18] = [
+    "conditions",
+    "containers",
+    "env",
+    "ephemeralContainers",
+    "hostAliases",
+    "imagePullSecrets",
+    "initContainers",
+    "matchConditions",
+    "ownerReferences",
+    "resourceClaims",
+    "resourceClaimStatuses",
+    "schedulingGates",
+    "secrets",
+    "topologySpreadConstraints",
+    "volumeDevices",
+    "volumeMounts",
+    "volumes",
+    "webhooks",
+];
 /// BOUND: elements of a list in which a value is masked; in a longer one nothing is put back.
 const ELEMENT_COUNT_MAX: usize = 10_000;
 /// BOUND: pairs of elements without a place that are compared; of more none is taken for another.
@@ -34,6 +56,8 @@ const LEFT_OUT: &str = "elements of the list are not shown, so it cannot be writ
      change the element that is meant, by a strategic merge or an apply patch";
 const SHOWN_EMPTY: &str = "the list is shown empty because it is masked; writing another one would \
      delete what it holds";
+const MAY_REPLACE: &str = "elements of the list are not shown, and this patch may replace the list as a \
+     whole; leave the list out";
 const MOVED: &str = "a masked value stands in an element that was moved; leave the order as it was";
 const ALIKE: &str = "a masked value stands in an element that is none of those that hold one, or may be \
      several; put the real value there or leave it out";
@@ -93,7 +117,11 @@ impl Restoring {
             Mode::Noted if longest > ELEMENT_COUNT_MAX || live.len() != masked.len() => Ok(()),
             _ if longest > ELEMENT_COUNT_MAX => Err(self.doubt(LONG)),
             Mode::Keyed if body.iter().any(|element| element.members().is_some()) => {
-                self.keyed(body, live, masked)
+                if live.len() == masked.len() || self.is_merged() {
+                    self.keyed(body, live, masked)
+                } else {
+                    Err(self.doubt(MAY_REPLACE))
+                }
             }
             Mode::Whole | Mode::Merge | Mode::Keyed if masked.is_empty() => {
                 Err(self.doubt(SHOWN_EMPTY))
@@ -104,6 +132,12 @@ impl Restoring {
             Mode::Whole | Mode::Merge | Mode::Keyed => self.placed(body, live, masked, Mode::Whole),
             Mode::Noted => self.placed(body, live, masked, Mode::Noted),
         }
+    }
+
+    /// The list at hand is merged by keys for sure.
+    fn is_merged(&self) -> bool {
+        let name = self.way().last();
+        self.is_builtin() && name.is_some_and(|name| MERGED.contains(&name.as_str()))
     }
 
     /// A list that replaces the stored one: elements keep their order, and each its identity.

@@ -54,12 +54,30 @@ pub(crate) struct Doubt {
 /// What was put back.
 #[derive(Debug, Default)]
 pub(super) struct Restoring {
+    /// The object's kind is one of Kubernetes' own.
+    is_builtin: bool,
     way: Vec<String>,
     places: Vec<String>,
     count: u64,
 }
 
 impl Restoring {
+    pub(super) fn of(is_builtin: bool) -> Self {
+        Self {
+            is_builtin,
+            ..Self::default()
+        }
+    }
+
+    pub(super) const fn is_builtin(&self) -> bool {
+        self.is_builtin
+    }
+
+    /// The names that lead to where the walk is.
+    pub(super) const fn way(&self) -> &[String] {
+        self.way.as_slice()
+    }
+
     /// How many values were put back.
     pub(super) const fn count(&self) -> u64 {
         self.count

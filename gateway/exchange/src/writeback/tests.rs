@@ -18,6 +18,7 @@ const MASKS: &str = r#"
 hmac-key "k" env="COUNTERSIGN_MASK_KEY"
 mask "back" {
     for "secrets" { at "data.*" redact }
+    for "pods" { at "spec.containers[*].env[*]" drop; at "spec.containers[*].image" redact }
     for "things.example.com" {
         at "spec.text" redact
         at "spec.number" redact
@@ -416,6 +417,31 @@ fn a_keyed_patch_finds_elements_by_their_keys() {
     case.check(Some(PatchForm::Apply), &body, &expected);
     let new = json!({"spec": {"users": [{"name": "c", "pw": "countersign-masked:back"}]}});
     case.refused(Some(PatchForm::Strategic), &new, "/spec/users/0/pw");
+}
+
+/// Lists of custom kinds are replaced unless their schema says otherwise: an apply patch that holds what
+/// its author was shown deleted what was not shown.
+#[test]
+fn a_keyed_patch_of_a_list_that_it_may_replace_deletes_nothing_hidden() {
+    let mut case = Case::thing(&full());
+    for list in ["hidden", "list"] {
+        let body = json!({"spec": {list: [{"name": "z"}], "text": "countersign-masked:back"}});
+        for form in [PatchForm::Strategic, PatchForm::Apply] {
+            case.refused(Some(form), &body, "may replace the list");
+        }
+    }
+    let container = json!({"name": "main", "image": "x", "env": [{"name": "A"}, {"name": "B"}]});
+    case = Case::new(
+        "back",
+        "pods",
+        json!({"metadata": {"name": "p", "resourceVersion": "7"}, "spec": {"containers": [container]}}),
+    );
+    let body = |image: &str| {
+        let container = json!({"name": "main", "image": image, "env": [{"name": "C"}]});
+        json!({"spec": {"containers": [container]}})
+    };
+    let (sent, expected) = (body("countersign-masked:back"), with_version(body("x")));
+    case.check(Some(PatchForm::Strategic), &sent, &expected);
 }
 
 /// The value stayed where it was, and what its mask goes by did not.

@@ -562,6 +562,9 @@ fn depth_is_bounded_and_exact_beyond_one_register() {
         DEPTH_MAX + 1,
         600,
     ] {
+        if cfg!(miri) && !matches!(depth, 1 | 64 | 65) {
+            continue;
+        }
         for (open, close) in [("[", "]"), (r#"{"k":"#, "}"), (r#"[{"k":1,"z":"#, "}]")] {
             let per = open.matches(['[', '{']).count();
             let count = depth / per;
