@@ -1,3 +1,4 @@
+mod detectors;
 mod oracles;
 
 use serde::de::IgnoredAny;
@@ -168,7 +169,11 @@ const WATCH: &[Mount] = &[Mount::WatchObject];
 /// One case: rules, body, expected body with `#` for the marker. Every kernel, every split in two,
 /// and every even split.
 fn check(rules: &[(&str, Strategy)], mounts: &[Mount], text: &str, expected: &str) {
-    let mut pair = Pair::new(spec(rules, mounts));
+    check_spec(spec(rules, mounts), text, expected);
+}
+
+fn check_spec(spec: MaskSpec, text: &str, expected: &str) {
+    let mut pair = Pair::new(spec);
     let expected = expected.replace('#', "countersign-masked:m");
     let got = pair.check(text.as_bytes(), &mut Seeded::new(9));
     assert_eq!(
@@ -469,6 +474,11 @@ const BROKEN: &[&str] = &[
     r#"[{"password":"A"},}"#,
     r#"{"a":tru,}"#,
     "\\",
+    "1,",
+    "{},",
+    "{:1}",
+    r#"{"a":1,:2}"#,
+    r#"{,"a":1}"#,
 ];
 
 #[test]
@@ -508,6 +518,53 @@ fn texts_that_are_not_json_are_refused_and_the_stream_stays_refused() {
     );
     assert_eq!(masker.finish(), Err(MaskFault::Poisoned));
     assert!(out.is_empty());
+}
+
+#[test]
+fn a_fault_names_the_block_it_is_in() {
+    let program = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Redact)], ROOT)).unwrap());
+    for before in [0, 63, 64, 200, 8191, 8192, 20_000] {
+        for behind in [0, 100] {
+            let text = format!("{}]{}", " ".repeat(before), " ".repeat(behind));
+            let outcome = run(&program, Kernel::best(), text.as_bytes(), &[]);
+            let offset = before as u64 / 64 * 64;
+            assert_eq!(
+                outcome.end,
+                Err(MaskFault::Malformed { offset }),
+                "{text:?}"
+            );
+        }
+    }
+    let text = [&b"\""[..], &[b'x'; 10_000], b"\xFF"].concat();
+    let outcome = run(&program, Kernel::best(), &text, &[]);
+    assert_eq!(outcome.end, Err(MaskFault::NotUtf8 { offset: 8192 }));
+}
+
+#[test]
+fn blocks_of_quotes_and_backslashes_alone_are_read() {
+    for count in [31, 63, 95] {
+        let text = format!("\"{}\"", "\\\"".repeat(count));
+        redact("a", &text, &text);
+        redact("$", &text, "\"#\"");
+    }
+}
+
+#[test]
+fn a_summary_counts_documents_values_and_bytes() {
+    let program = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Redact)], WATCH)).unwrap());
+    let mut masker = Masker::new(program, Kernel::best());
+    let mut out = Vec::new();
+    let text = "{\"object\":{\"a\":1}}\n{\"object\":{\"a\":\"x\"}} 3 ";
+    for (index, chunk) in text.as_bytes().chunks(5).enumerate() {
+        let chunk = Bytes::copy_from_slice(chunk);
+        masker.push(&chunk, &mut out).unwrap();
+        let summary = masker.summary();
+        assert_eq!(summary.bytes_in, (index * 5 + chunk.len()) as u64);
+        assert_eq!(summary.bytes_out, out.concat().len() as u64);
+    }
+    let summary = masker.finish().unwrap();
+    assert_eq!((summary.document_count, summary.masked_count), (3, 2));
+    assert_eq!(summary.rules, [0]);
 }
 
 #[test]
