@@ -68,6 +68,9 @@ fn finds_secrets_by_their_shape() {
         "pin-1234 pin-12",
         "# pin-12",
     );
+    // To find nothing is to find none.
+    check(Detector::Pattern("x*".into()), "aab", "aab");
+    check(Detector::Pattern("x*".into()), "axxb", "a#b");
 }
 
 #[test]
@@ -385,6 +388,7 @@ fn own_patterns_are_bounded() {
             .unwrap_err()
             .starts_with("the detector pattern `(` cannot be used: ")
     );
+    assert!(compile(&"a".repeat(PATTERN_BYTES_MAX)).is_ok());
     assert!(compile(&"a".repeat(PATTERN_BYTES_MAX + 1)).is_err());
     assert!(compile("(?:(?:[a-z]{100}){100}){100}").is_err());
 }

@@ -77,6 +77,65 @@ fn long_lines_stay_within_their_bound() {
     check(&token, "t # rest");
 }
 
+/// Text without a line end in pieces: what came out of it, and that no more than the bound was held.
+fn pour(text: &[u8], held_max: usize) -> Vec<u8> {
+    let mut masker = LogMasker::new(program());
+    let mut out = Vec::new();
+    for (index, chunk) in text.chunks(1000).enumerate() {
+        masker.push(&Bytes::copy_from_slice(chunk), &mut out);
+        let given: usize = out.iter().map(Bytes::len).sum();
+        let pushed = index * 1000 + chunk.len();
+        assert!(pushed <= given + held_max, "{pushed} {given}");
+    }
+    out.concat()
+}
+
+#[test]
+fn of_a_line_without_an_end_no_more_than_its_bound_is_held() {
+    let words = "plain words ".repeat(10_000);
+    assert!(
+        words.starts_with(
+            std::str::from_utf8(&pour(words.as_bytes(), 2 * LOOK_BACK_BYTES)).unwrap()
+        )
+    );
+    let token = format!("eyJhbGciOi.eyJzdWIi.{}", "b".repeat(LINE_BYTES_MAX));
+    let (fits, _) = token.split_at(LINE_BYTES_MAX);
+    let short = &fits.as_bytes()[..LINE_BYTES_MAX - 1];
+    assert!(pour(short, LINE_BYTES_MAX).is_empty());
+    assert_eq!(
+        pour(fits.as_bytes(), LINE_BYTES_MAX),
+        b"countersign-masked:m"
+    );
+    // Of a shorter one the end is known.
+    let (fits, _) = token.split_at(2 * LOOK_BACK_BYTES + 10);
+    check(&format!("{fits}), x"), "#), x");
+}
+
+#[test]
+fn a_private_key_without_an_end_hides_no_more_than_its_bound() {
+    let line = format!("{}\n", "k".repeat(63));
+    let lines = KEY_BYTES_MAX / line.len();
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{}", line.repeat(lines));
+    check(&format!("{key}{line}after\n"), "#\nafter\n");
+}
+
+#[test]
+fn secrets_and_bytes_are_counted_and_no_text_is_shown() {
+    let mut masker = LogMasker::new(program());
+    let mut out = Vec::new();
+    let text = b"AKIAIOSFODNN7EXAMPLE\nx AKIAIOSFODNN7EXAMPLE y\nheld";
+    for chunk in text.chunks(9) {
+        masker.push(&Bytes::copy_from_slice(chunk), &mut out);
+    }
+    assert_eq!(masker.masked_count(), 2);
+    assert_eq!(masker.bytes_in(), text.len() as u64);
+    let shown = format!("{masker:?}");
+    assert!(
+        shown.contains("masked_count: 2") && !shown.contains("held"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn without_detectors_the_chunk_itself_is_handed_on() {
     let program = Arc::new(MaskProgram::compile(&MaskSpec::default()).unwrap());
@@ -141,6 +200,8 @@ fn what_may_go_on_as_a_secret_is_held_and_nothing_else() {
     let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
     let given = session(&program(), &letters).concat();
     assert_eq!(given, "AKIAIOScountersign-masked:m");
+    // A secret before it on the line holds nothing.
+    check_session(&["AKIAIOSFODNN7EXAMPLE A"], &["# A", ""]);
     // A token may always be longer, so it waits for what is no part of it, or the end.
     let token = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl";
     check_session(&["t ", token, "$ "], &["t ", "", "#$ ", ""]);

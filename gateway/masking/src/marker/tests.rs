@@ -7,6 +7,9 @@ use super::*;
 fn finds_plain_markers() {
     assert_eq!(find_marker(b"a countersign-masked:x"), Some(2));
     assert_eq!(find_marker(b"countersign-masked"), None);
+    check(r#"{"a":"countersign-masked:"}"#, &["/a"]);
+    // Only base64 is broken into lines.
+    check(r#"{"a":"countersign- masked:m !"}"#, &[]);
 }
 
 fn check(body: &str, fields: &[&str]) {
@@ -63,6 +66,51 @@ fn finds_markers_behind_layers() {
                 check(&body, &["/a"]);
             }
         }
+    }
+}
+
+#[test]
+fn finds_markers_in_base64_that_other_letters_touch() {
+    for before in ["", "a", "ab", "abc"] {
+        for touching in ["x", "xy", "xyz"] {
+            let text = STANDARD_NO_PAD.encode(format!("{before}countersign-masked:m"));
+            check(&format!(r#"{{"a":"{touching}{text}{touching}"}}"#), &["/a"]);
+            let other = STANDARD_NO_PAD.encode(format!("{before}countersign-masque:m"));
+            check(&format!(r#"{{"a":"{touching}{other}{touching}"}}"#), &[]);
+        }
+    }
+    let twice = STANDARD.encode(STANDARD.encode("countersign-masked:m_______"));
+    for touching in ["", "x", "xy", "xyz"] {
+        check(&format!(r#"{{"a":"{twice}{touching}"}}"#), &["/a"]);
+    }
+}
+
+#[test]
+fn layers_are_bounded() {
+    let wrapped = |layers: usize| {
+        (0..layers).fold("countersign-masked:m".to_owned(), |text, _| {
+            STANDARD.encode(text)
+        })
+    };
+    // The last layer is seen without a look behind it.
+    check(
+        &format!(r#"{{"a":"{}"}}"#, wrapped(WRAP_DEPTH_MAX + 1)),
+        &["/a"],
+    );
+    check(
+        &format!(r#"{{"a":"{}"}}"#, wrapped(WRAP_DEPTH_MAX + 2)),
+        &[],
+    );
+    let folded = |layers: usize| {
+        (0..layers).fold("countersign-masked:m".to_owned(), |text, _| {
+            let mut text = STANDARD.encode(text);
+            text.insert(10, '\n');
+            text
+        })
+    };
+    for (layers, fields) in [(2, &["/a"][..]), (3, &[])] {
+        let body = serde_json::json!({ "a": folded(layers) }).to_string();
+        check(&body, fields);
     }
 }
 

@@ -629,6 +629,17 @@ fn depth_is_bounded_and_exact_beyond_one_register() {
             assert_eq!(pair.check(wrong.as_bytes(), &mut seeded), None);
         }
     }
+    // Commas of objects and of arrays, before and behind other brackets.
+    for depth in [60, 64, 70, 200] {
+        for inner in [
+            r#"[1,2,{"a":1,"b":[3,4],"c":5},6,[7],8]"#,
+            r#"{"b":1,"c":[2,3],"a":4,"d":{"a":5},"e":6}"#,
+        ] {
+            let text = format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+            let masked = pair.check(text.as_bytes(), &mut seeded).unwrap();
+            assert!(masked != text.as_bytes() && masked.len() == text.len());
+        }
+    }
     let outcome = run_evenly(
         &pair.program,
         Kernel::best(),
@@ -722,6 +733,35 @@ fn ten_thousand_idle_watches_fit_in_ten_megabytes() {
         "{} bytes",
         masker.memory_bytes()
     );
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
+fn the_memory_of_a_stream_counts_what_it_holds() {
+    let rules = [
+        (
+            "a",
+            Strategy::Hash {
+                key: testing::key().unwrap(),
+            },
+        ),
+        ("long", Strategy::Drop),
+        ("c.*[*]", Strategy::Redact),
+    ];
+    let program = Arc::new(MaskProgram::compile(&spec(&rules, ROOT)).unwrap());
+    let empty = Masker::new(Arc::clone(&program), Kernel::best()).memory_bytes();
+    assert!(empty >= size_of::<Masker>());
+    let open = format!(r#"{{"c":{}"#, r#"{"x":[1],"y":"#.repeat(200));
+    for (text, held) in [
+        (format!(r#"{{"a":"{}"#, "x".repeat(5000)), 5000),
+        (format!(r#"{{"long":1,{}"#, " ".repeat(5000)), 5000),
+        (r#"{"lo"#.to_owned(), 2),
+        (open, 1),
+    ] {
+        let mut masker = Masker::new(Arc::clone(&program), Kernel::best());
+        masker.push(&Bytes::from(text), &mut Vec::new()).unwrap();
+        assert!(masker.memory_bytes() >= empty + held, "{held}");
+    }
 }
 
 /// Bodies of many windows, cut near their borders.

@@ -49,6 +49,11 @@ fn only_the_strings_at_the_path_and_below_are_read() {
         r##"{"a":[1,{"b":"#"},["#"]],"c":["a@b.example"]}"##,
     );
     found(
+        Some("a.**"),
+        r#"{"a":"a@b.example","b":"a@b.example"}"#,
+        r##"{"a":"#","b":"a@b.example"}"##,
+    );
+    found(
         Some("a[n=x].b"),
         r#"{"a":[{"n":"x","b":"a@b.example"},{"n":"y","b":"a@b.example"}]}"#,
         r##"{"a":[{"n":"x","b":"#"},{"n":"y","b":"a@b.example"}]}"##,
