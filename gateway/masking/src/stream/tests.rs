@@ -104,6 +104,10 @@ fn refuses_what_the_slow_twin_refuses_and_masks_the_rest() {
     );
 }
 
+fn is_json(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok() && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
 /// O3: so the masker's is, too.
 #[test]
 fn verdict_of_the_twin_is_that_of_serde_json() {
@@ -111,11 +115,9 @@ fn verdict_of_the_twin_is_that_of_serde_json() {
     for _ in 0..scaled(100_000) {
         let mut text = testing::document(&mut seeded);
         testing::mutate(&mut seeded, &mut text);
-        let valid = std::str::from_utf8(&text).is_ok()
-            && serde_json::from_slice::<IgnoredAny>(&text).is_ok();
         assert_eq!(
             reference::is_document(&text),
-            valid,
+            is_json(&text),
             "{}",
             String::from_utf8_lossy(&text)
         );
@@ -135,6 +137,41 @@ fn a_zero_byte_is_no_part_of_a_word() {
                     "{text:?}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn short_scalars_are_those_of_json_whatever_stands_behind_them() {
+    let program = Arc::new(MaskProgram::compile(&MaskSpec::default()).unwrap());
+    let plain = || {
+        (b'!'..=b'~')
+            .filter(|byte| !b"\"\\[]{}:,".contains(byte))
+            .map(char::from)
+    };
+    let mut scalars: Vec<String> = plain().map(String::from).collect();
+    for first in plain() {
+        scalars.extend(plain().map(|second| format!("{first}{second}")));
+    }
+    for word in ["true", "false", "null", "12345678", "123456789", "10000000"] {
+        for at in 0..word.len() {
+            scalars.extend(["x", "0", "A", "e", ""].map(|other| {
+                let (before, behind) = word.split_at(at);
+                format!("{before}{other}{}", &behind[1..])
+            }));
+        }
+        scalars.extend([word.to_owned(), format!("{word}0"), format!("{word}e")]);
+    }
+    for scalar in scalars {
+        for behind in [
+            "",
+            ",12345678,123456789",
+            " ,true,null,false",
+            ",\"12345678\"",
+        ] {
+            let text = format!("[{scalar}{behind}]");
+            let outcome = run(&program, Kernel::best(), text.as_bytes(), &[]);
+            assert_eq!(outcome.end.is_ok(), is_json(text.as_bytes()), "{text}");
         }
     }
 }
