@@ -254,7 +254,7 @@ fn a_secret_of_any_length_does_not_leave_with_its_beginning() {
 
 /// Some detectors and own expressions, with what is asked of their surroundings taken away, so that
 /// the twin can be exact.
-const EXPRESSIONS: [&str; 8] = [
+const EXPRESSIONS: [&str; 9] = [
     r"(?-u)eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}",
     r"(?s-u)-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----(?:.*?-----END [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----|.*)",
     r"(?-u)(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
@@ -263,6 +263,7 @@ const EXPRESSIONS: [&str; 8] = [
     r"pin=[0-9]{4}|pin=x+y",
     r"(a|ab)(c|bcd)(d*)",
     r"é+=\d{2}",
+    r"(?:a*)*bc",
 ];
 
 /// The slow twin: from every place an automaton of its own reads to the end, and then every pair of
@@ -375,6 +376,17 @@ fn openings_are_those_of_the_slow_twin() {
             check_opening(expression, text, &[1, 2, 5]);
         }
     }
+}
+
+/// Where the boundary before a match is not met, the match ends nothing.
+#[test]
+fn a_match_that_may_be_none_ends_no_other() {
+    let program = detect(&[r"(?-u)\bab|bcd"]);
+    let set = program.everywhere.unwrap();
+    let opening = |text: &[u8]| Openings::default().follow(&program.guards, set, text);
+    assert_eq!(opening(b"xab"), Some(2));
+    assert_eq!(opening(b"xabc"), Some(2));
+    assert_eq!(opening(b"xabx"), None);
 }
 
 proptest! {

@@ -121,6 +121,12 @@ fn a_broken_escape_hides_nothing() {
 
 #[test]
 fn names_are_bounded() {
+    let body = format!(
+        r#"{{"{}":{{"a":"countersign-masked:m"}}}}"#,
+        "é".repeat(600)
+    );
+    let scan = MarkerScan::of(body.as_bytes());
+    assert_eq!(*scan.fields()[0], format!("/{}", "é".repeat(511)));
     let fields: Vec<String> = (0..100)
         .map(|index| format!(r#""k{index}":"countersign-masked:m""#))
         .collect();

@@ -578,6 +578,21 @@ fn a_fault_names_the_block_it_is_in() {
 }
 
 #[test]
+fn what_can_become_no_scalar_is_a_fault_at_once() {
+    let program = Arc::new(MaskProgram::compile(&MaskSpec::default()).unwrap());
+    for (text, good) in [
+        ("[tru", true),
+        ("[trx", false),
+        ("[1", true),
+        ("[1x", false),
+    ] {
+        let mut masker = Masker::new(Arc::clone(&program), Kernel::best());
+        let pushed = masker.push(&Bytes::from(text), &mut Vec::new());
+        assert_eq!(pushed.is_ok(), good, "{text}");
+    }
+}
+
+#[test]
 fn blocks_of_quotes_and_backslashes_alone_are_read() {
     for count in [31, 63, 95] {
         let text = format!("\"{}\"", "\\\"".repeat(count));
