@@ -120,7 +120,7 @@ fn debug_shows_no_key() {
     };
     let program = MaskProgram::compile(&spec).unwrap();
     let shown = format!("{spec:?} {program:?} {:?}", program.automaton);
-    assert!(shown.contains("MaskProgram { states: "), "{shown}");
+    assert!(shown.contains("MaskProgram { states: 5, "), "{shown}");
     assert!(shown.contains("[secret]") && !shown.contains("48, 49") && !shown.contains("0123"));
     assert!(program.is_stream());
     fn shared<T: Send + Sync>(_: &T) {}

@@ -390,6 +390,22 @@ fn an_element_is_chosen_by_a_member_read_before() {
         r#"{"c":[{"name":"web","v":{"w":1}},{"name":"app","v":{"w":1}}]}"#,
         r##"{"c":[{"name":"#","v":{"w":1}},{"name":"#","v":{}}]}"##,
     );
+    // A member of the same name within the element decides nothing.
+    redact(
+        "c[name=app].v.w",
+        r#"{"c":[{"v":{"name":"x","w":1},"name":"web"},{"name":"web","v":{"name":"app","w":1}}]}"#,
+        r#"{"c":[{"v":{"name":"x","w":0},"name":"web"},{"name":"web","v":{"name":"app","w":1}}]}"#,
+    );
+    // Each of two is decided by its own member.
+    check(
+        &[
+            ("c[a=x].v", Strategy::Redact),
+            ("c[b=y].w", Strategy::Redact),
+        ],
+        ROOT,
+        r#"{"c":[{"a":"x","v":1,"w":1},{"b":"x","v":1,"w":1},{"a":"y","b":"y","v":1,"w":1}]}"#,
+        r#"{"c":[{"a":"x","v":0,"w":0},{"b":"x","v":0,"w":1},{"a":"y","b":"y","v":1,"w":0}]}"#,
+    );
 }
 
 #[test]
@@ -722,6 +738,52 @@ fn an_untouched_chunk_is_handed_on_as_it_is() {
     assert_eq!(out[2], ",");
     assert_eq!(masker.summary().masked_count, 1);
     assert_eq!(masker.summary().rules, [0]);
+    let small = Bytes::from_static(br#""c":1,"#);
+    masker.push(&small, &mut out).unwrap();
+    assert_eq!(
+        (out[3].as_ptr(), out[3].len()),
+        (small.as_ptr(), small.len())
+    );
+    masker.push(&Bytes::new(), &mut out).unwrap();
+    assert_eq!(out.len(), 4);
+}
+
+#[test]
+fn short_stretches_are_copied_together_into_pieces_that_are_bounded() {
+    let program =
+        Arc::new(MaskProgram::compile(&spec(&[("**.a", Strategy::Redact)], ROOT)).unwrap());
+    let members = r#"{"a":"x","b":1},"#.repeat(20_000);
+    let text = format!("[{members}\"{}\",{members}0]", "y".repeat(10_000));
+    let mut masker = Masker::new(program, Kernel::best());
+    let mut out = Vec::new();
+    masker.push(&Bytes::from(text), &mut out).unwrap();
+    let length: usize = out.iter().map(Bytes::len).sum();
+    assert_eq!(masker.finish().unwrap().bytes_out, length as u64);
+    let longest = out.iter().map(Bytes::len).max();
+    assert!(longest <= Some(64 * 1024), "{longest:?}");
+    assert!(out.len() <= length / (32 * 1024), "{} pieces", out.len());
+}
+
+#[test]
+fn a_summary_names_rules_of_every_index() {
+    let names: Vec<String> = (0..200).map(|index| format!("k{index}")).collect();
+    let rules: Vec<_> = names
+        .iter()
+        .map(|name| (&**name, Strategy::Redact))
+        .collect();
+    let program = Arc::new(MaskProgram::compile(&spec(&rules, ROOT)).unwrap());
+    let text = br#"{"k0":1,"k63":1,"k64":1,"k130":1,"k199":1,"k200":1}"#;
+    let summary = run(&program, Kernel::best(), text, &[]).end.unwrap();
+    assert_eq!(summary.rules, [0, 63, 64, 130, 199]);
+    let all: Vec<String> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+    let text = format!("{{{}}}", all.join(","));
+    let summary = run(&program, Kernel::best(), text.as_bytes(), &[])
+        .end
+        .unwrap();
+    assert_eq!(
+        (summary.masked_count, summary.rules.len()),
+        (200, SUMMARY_RULES_MAX)
+    );
 }
 
 #[test]
@@ -747,11 +809,11 @@ fn overlong_captures_and_keys_close() {
     let drops = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Drop)], ROOT)).unwrap());
     for (text, good) in [
         (
-            format!(r#"{{"b":1,{}"c":2}}"#, " ".repeat(HELD_BYTES_MAX - 4)),
+            format!(r#"{{"b":1,{}"c":2}}"#, " ".repeat(HELD_BYTES_MAX - 3)),
             true,
         ),
         (
-            format!(r#"{{"b":1,{}"c":2}}"#, " ".repeat(HELD_BYTES_MAX)),
+            format!(r#"{{"b":1,{}"c":2}}"#, " ".repeat(HELD_BYTES_MAX - 2)),
             false,
         ),
         (format!(r#"{{"{}":2}}"#, "k".repeat(HELD_BYTES_MAX)), false),
@@ -798,7 +860,7 @@ fn the_memory_of_a_stream_counts_what_it_holds() {
             },
         ),
         ("long", Strategy::Drop),
-        ("c.*[*]", Strategy::Redact),
+        ("c.**.z", Strategy::Redact),
     ];
     let program = Arc::new(MaskProgram::compile(&spec(&rules, ROOT)).unwrap());
     let empty = Masker::new(Arc::clone(&program), Kernel::best()).memory_bytes();
@@ -808,12 +870,18 @@ fn the_memory_of_a_stream_counts_what_it_holds() {
         (format!(r#"{{"a":"{}"#, "x".repeat(5000)), 5000),
         (format!(r#"{{"long":1,{}"#, " ".repeat(5000)), 5000),
         (r#"{"lo"#.to_owned(), 2),
-        (open, 1),
+        (open, 200 * size_of::<u64>()),
     ] {
         let mut masker = Masker::new(Arc::clone(&program), Kernel::best());
         masker.push(&Bytes::from(text), &mut Vec::new()).unwrap();
         assert!(masker.memory_bytes() >= empty + held, "{held}");
     }
+    let spec = spec(&[("password", Strategy::Redact)], ROOT);
+    let program = Arc::new(MaskProgram::compile(&spec).unwrap());
+    let mut masker = Masker::new(program, Kernel::best());
+    let key = Bytes::from_static(br#"{"pass"#);
+    masker.push(&key, &mut Vec::new()).unwrap();
+    assert!(masker.memory_bytes() >= empty + 4);
 }
 
 /// Bodies of many windows, cut near their borders.
@@ -854,7 +922,7 @@ fn debug_shows_no_held_text() {
         .unwrap();
     let shown = format!("{masker:?}");
     assert!(
-        !shown.contains("48, 49") && !shown.contains("0123"),
+        shown.contains("phase: Capture") && !shown.contains("48, 49") && !shown.contains("0123"),
         "{shown}"
     );
 }

@@ -103,6 +103,16 @@ fn a_string_longer_than_is_read_goes_whole() {
 }
 
 #[test]
+fn the_memory_of_a_stream_counts_what_detectors_remember() {
+    let pair = Pair::new(watched(&[], None));
+    let mut masker = Masker::new(pair.program, Kernel::best());
+    let empty = masker.memory_bytes();
+    let text = Bytes::from_static(br#"{"a":"x"}"#);
+    masker.push(&text, &mut Vec::new()).unwrap();
+    assert!(masker.memory_bytes() >= empty + size_of::<usize>());
+}
+
+#[test]
 fn what_an_action_leaves_that_is_longer_than_is_read_goes_whole() {
     let rules = [("a", Strategy::Json { rules: Vec::new() })];
     let pair = Pair::new(watched(&rules, None));
