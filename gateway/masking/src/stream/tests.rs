@@ -305,6 +305,25 @@ fn keys_are_compared_by_their_text() {
 }
 
 #[test]
+fn an_escape_in_a_key_of_any_length_is_seen_at_any_place() {
+    for length in 1..200 {
+        let name = "k".repeat(length);
+        let rules = spec(&[(&name, Strategy::Redact)], ROOT);
+        let program = Arc::new(MaskProgram::compile(&rules).unwrap());
+        for before in [0, 1, 61, 62, 63, 130] {
+            for key in [
+                format!(r"\u006b{}", &name[1..]),
+                format!(r"{}\u006b", &name[1..]),
+            ] {
+                let text = format!("{}{{\"{key}\":1}}", " ".repeat(before));
+                let outcome = run(&program, Kernel::best(), text.as_bytes(), &[]);
+                assert!(outcome.bytes.ends_with(b":0}"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_repeated_key_is_masked() {
     redact(
         "a",
