@@ -117,6 +117,9 @@ fn a_private_key_without_an_end_hides_no_more_than_its_bound() {
     let lines = KEY_BYTES_MAX / line.len();
     let key = format!("-----BEGIN PRIVATE KEY-----\n{}", line.repeat(lines));
     check(&format!("{key}{line}after\n"), "#\nafter\n");
+    let long = line.repeat(1000);
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{long}-----END PRIVATE KEY-----\n");
+    check(&format!("{key}after\n"), "#\nafter\n");
 }
 
 #[test]

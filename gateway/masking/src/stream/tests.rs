@@ -820,16 +820,19 @@ fn overlong_captures_and_keys_close() {
         let outcome = run_evenly(&program, Kernel::best(), long.as_bytes(), size);
         assert_eq!(outcome.bytes, br#"{"a":"countersign-masked:m","b":1}"#);
     }
-    let fits = format!(r#"{{"a":"{}","b":1}}"#, "x".repeat(CAPTURED_BYTES_MAX));
-    let masked = pair.twin.mask(fits.as_bytes()).unwrap();
-    for size in [1 << 12, 1 << 23] {
-        assert_eq!(
-            run_evenly(&program, Kernel::best(), fits.as_bytes(), size).bytes,
-            masked
-        );
+    for length in [2_000_000, CAPTURED_BYTES_MAX] {
+        let fits = format!(r#"{{"a":"{}","b":1}}"#, "x".repeat(length));
+        let masked = pair.twin.mask(fits.as_bytes()).unwrap();
+        for size in [1 << 12, 1 << 23] {
+            assert_eq!(
+                run_evenly(&program, Kernel::best(), fits.as_bytes(), size).bytes,
+                masked
+            );
+        }
     }
     let drops = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Drop)], ROOT)).unwrap());
     for (text, good) in [
+        (format!(r#"{{"b":1,{}"c":2}}"#, " ".repeat(65_000)), true),
         (
             format!(r#"{{"b":1,{}"c":2}}"#, " ".repeat(HELD_BYTES_MAX - 3)),
             true,

@@ -85,6 +85,7 @@ fn a_string_longer_than_is_read_goes_whole() {
     let marker = "countersign-masked:m";
     let mut pair = Pair::new(watched(&[], None));
     for (text, expected) in [
+        (pad(250_000), pad(250_000)),
         (pad(GUARDED_BYTES_MAX), pad(GUARDED_BYTES_MAX)),
         (fits.clone(), fits.replace(mail, marker)),
         (pad(GUARDED_BYTES_MAX + 1), marker.to_owned()),
