@@ -148,6 +148,15 @@ mod tests {
         assert_eq!(lone, b"\xED\xA0\xBDx\xED\xB8\x80\xED\xA0\xBDA");
     }
 
+    #[test]
+    fn escapes_what_must_be_and_nothing_else() {
+        let mut out = Vec::new();
+        escape(b"a\"\\/\n\r\t\x08\x1F\x7F\xC3\xA9\xED\xA0\x80z", &mut out);
+        let expected =
+            r#"a\"\\/\n\r\t\u0008\u001f"#.to_owned() + "\u{7f}é\u{fffd}\u{fffd}\u{fffd}z";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
     proptest! {
         #[test]
         fn unescape_after_escape_is_the_same_text(text: String) {

@@ -148,6 +148,22 @@ mod tests {
         assert_eq!(shown(encrypt(&long, tweak, &digits)), "1001623463");
     }
 
+    /// By another implementation, which was written from the standard and gives its samples too.
+    #[test]
+    fn equals_another_implementation_where_the_samples_do_not_reach() {
+        let cipher = aes::Aes256::new_from_slice(&KEY).unwrap();
+        for expected in [
+            "7332360",
+            "6657667009",
+            "8147693688598705117",
+            "1898063025653945434331250850274566861740",
+            "729583144191276125328394012832709595617197161809233040024533539577716818",
+        ] {
+            let text: Vec<u8> = (b'0'..=b'9').cycle().take(expected.len()).collect();
+            assert_eq!(encrypt_digits(&cipher, &text).unwrap(), expected.as_bytes());
+        }
+    }
+
     #[test]
     fn digits_stay_in_their_places_and_small_domains_are_refused() {
         let cipher = aes::Aes256::new_from_slice(&KEY).unwrap();

@@ -77,6 +77,68 @@ fn long_lines_stay_within_their_bound() {
     check(&token, "t # rest");
 }
 
+/// Text without a line end in pieces: what came out of it, and that no more than the bound was held.
+fn pour(text: &[u8], held_max: usize) -> Vec<u8> {
+    let mut masker = LogMasker::new(program());
+    let mut out = Vec::new();
+    for (index, chunk) in text.chunks(1000).enumerate() {
+        masker.push(&Bytes::copy_from_slice(chunk), &mut out);
+        let given: usize = out.iter().map(Bytes::len).sum();
+        let pushed = index * 1000 + chunk.len();
+        assert!(pushed <= given + held_max, "{pushed} {given}");
+    }
+    out.concat()
+}
+
+#[test]
+fn of_a_line_without_an_end_no_more_than_its_bound_is_held() {
+    let words = "plain words ".repeat(10_000);
+    assert!(
+        words.starts_with(
+            std::str::from_utf8(&pour(words.as_bytes(), 2 * LOOK_BACK_BYTES)).unwrap()
+        )
+    );
+    let token = format!("eyJhbGciOi.eyJzdWIi.{}", "b".repeat(LINE_BYTES_MAX));
+    let (fits, _) = token.split_at(LINE_BYTES_MAX);
+    let short = &fits.as_bytes()[..LINE_BYTES_MAX - 1];
+    assert!(pour(short, LINE_BYTES_MAX).is_empty());
+    assert_eq!(
+        pour(fits.as_bytes(), LINE_BYTES_MAX),
+        b"countersign-masked:m"
+    );
+    // Of a shorter one the end is known.
+    let (fits, _) = token.split_at(2 * LOOK_BACK_BYTES + 10);
+    check(&format!("{fits}), x"), "#), x");
+}
+
+#[test]
+fn a_private_key_without_an_end_hides_no_more_than_its_bound() {
+    let line = format!("{}\n", "k".repeat(63));
+    let lines = KEY_BYTES_MAX / line.len();
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{}", line.repeat(lines));
+    check(&format!("{key}{line}after\n"), "#\nafter\n");
+    let long = line.repeat(1000);
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{long}-----END PRIVATE KEY-----\n");
+    check(&format!("{key}after\n"), "#\nafter\n");
+}
+
+#[test]
+fn secrets_and_bytes_are_counted_and_no_text_is_shown() {
+    let mut masker = LogMasker::new(program());
+    let mut out = Vec::new();
+    let text = b"AKIAIOSFODNN7EXAMPLE\nx AKIAIOSFODNN7EXAMPLE y\nheld";
+    for chunk in text.chunks(9) {
+        masker.push(&Bytes::copy_from_slice(chunk), &mut out);
+    }
+    assert_eq!(masker.masked_count(), 2);
+    assert_eq!(masker.bytes_in(), text.len() as u64);
+    let shown = format!("{masker:?}");
+    assert!(
+        shown.contains("masked_count: 2") && !shown.contains("held"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn without_detectors_the_chunk_itself_is_handed_on() {
     let program = Arc::new(MaskProgram::compile(&MaskSpec::default()).unwrap());
@@ -141,6 +203,8 @@ fn what_may_go_on_as_a_secret_is_held_and_nothing_else() {
     let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
     let given = session(&program(), &letters).concat();
     assert_eq!(given, "AKIAIOScountersign-masked:m");
+    // A secret before it on the line holds nothing.
+    check_session(&["AKIAIOSFODNN7EXAMPLE A"], &["# A", ""]);
     // A token may always be longer, so it waits for what is no part of it, or the end.
     let token = "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl";
     check_session(&["t ", token, "$ "], &["t ", "", "#$ ", ""]);
@@ -193,7 +257,7 @@ fn a_secret_of_any_length_does_not_leave_with_its_beginning() {
 
 /// Some detectors and own expressions, with what is asked of their surroundings taken away, so that
 /// the twin can be exact.
-const EXPRESSIONS: [&str; 8] = [
+const EXPRESSIONS: [&str; 9] = [
     r"(?-u)eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}",
     r"(?s-u)-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----(?:.*?-----END [A-Z0-9 ]{0,24}PRIVATE KEY( BLOCK)?-----|.*)",
     r"(?-u)(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
@@ -202,6 +266,7 @@ const EXPRESSIONS: [&str; 8] = [
     r"pin=[0-9]{4}|pin=x+y",
     r"(a|ab)(c|bcd)(d*)",
     r"é+=\d{2}",
+    r"(?:a*)*bc",
 ];
 
 /// The slow twin: from every place an automaton of its own reads to the end, and then every pair of
@@ -314,6 +379,17 @@ fn openings_are_those_of_the_slow_twin() {
             check_opening(expression, text, &[1, 2, 5]);
         }
     }
+}
+
+/// Where the boundary before a match is not met, the match ends nothing.
+#[test]
+fn a_match_that_may_be_none_ends_no_other() {
+    let program = detect(&[r"(?-u)\bab|bcd"]);
+    let set = program.everywhere.unwrap();
+    let opening = |text: &[u8]| Openings::default().follow(&program.guards, set, text);
+    assert_eq!(opening(b"xab"), Some(2));
+    assert_eq!(opening(b"xabc"), Some(2));
+    assert_eq!(opening(b"xabx"), None);
 }
 
 proptest! {

@@ -7,6 +7,9 @@ use super::*;
 fn finds_plain_markers() {
     assert_eq!(find_marker(b"a countersign-masked:x"), Some(2));
     assert_eq!(find_marker(b"countersign-masked"), None);
+    check(r#"{"a":"countersign-masked:"}"#, &["/a"]);
+    // Only base64 is broken into lines.
+    check(r#"{"a":"countersign- masked:m !"}"#, &[]);
 }
 
 fn check(body: &str, fields: &[&str]) {
@@ -67,12 +70,63 @@ fn finds_markers_behind_layers() {
 }
 
 #[test]
+fn finds_markers_in_base64_that_other_letters_touch() {
+    for before in ["", "a", "ab", "abc"] {
+        for touching in ["x", "xy", "xyz"] {
+            let text = STANDARD_NO_PAD.encode(format!("{before}countersign-masked:m"));
+            check(&format!(r#"{{"a":"{touching}{text}{touching}"}}"#), &["/a"]);
+            let other = STANDARD_NO_PAD.encode(format!("{before}countersign-masque:m"));
+            check(&format!(r#"{{"a":"{touching}{other}{touching}"}}"#), &[]);
+        }
+    }
+    let twice = STANDARD.encode(STANDARD.encode("countersign-masked:m_______"));
+    for touching in ["", "x", "xy", "xyz"] {
+        check(&format!(r#"{{"a":"{twice}{touching}"}}"#), &["/a"]);
+    }
+}
+
+#[test]
+fn layers_are_bounded() {
+    let wrapped = |layers: usize| {
+        (0..layers).fold("countersign-masked:m".to_owned(), |text, _| {
+            STANDARD.encode(text)
+        })
+    };
+    // The last layer is seen without a look behind it.
+    check(
+        &format!(r#"{{"a":"{}"}}"#, wrapped(WRAP_DEPTH_MAX + 1)),
+        &["/a"],
+    );
+    check(
+        &format!(r#"{{"a":"{}"}}"#, wrapped(WRAP_DEPTH_MAX + 2)),
+        &[],
+    );
+    let folded = |layers: usize| {
+        (0..layers).fold("countersign-masked:m".to_owned(), |text, _| {
+            let mut text = STANDARD.encode(text);
+            text.insert(10, '\n');
+            text
+        })
+    };
+    for (layers, fields) in [(2, &["/a"][..]), (3, &[])] {
+        let body = serde_json::json!({ "a": folded(layers) }).to_string();
+        check(&body, fields);
+    }
+}
+
+#[test]
 fn a_broken_escape_hides_nothing() {
     check(r#"{"a":"\\u12 \\q countersign-m\\u0061sked:m"}"#, &["/a"]);
 }
 
 #[test]
 fn names_are_bounded() {
+    let body = format!(
+        r#"{{"{}":{{"a":"countersign-masked:m"}}}}"#,
+        "é".repeat(600)
+    );
+    let scan = MarkerScan::of(body.as_bytes());
+    assert_eq!(*scan.fields()[0], format!("/{}", "é".repeat(511)));
     let fields: Vec<String> = (0..100)
         .map(|index| format!(r#""k{index}":"countersign-masked:m""#))
         .collect();

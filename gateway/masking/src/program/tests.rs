@@ -1,4 +1,5 @@
 use super::*;
+use crate::guard::{GuardScope, GuardStrategy};
 
 fn key(id: &str) -> Arc<MaskKey> {
     Arc::new(MaskKey::new(id, b"0123456789abcdef", "c").unwrap())
@@ -80,6 +81,8 @@ fn what_could_not_be_carried_out_is_refused() {
         let fault = compile(vec![rule(name, Strategy::Redact)]);
         assert_eq!(fault, Some(CompileFault::MaskName(name.into())));
     }
+    let most = vec![rule("m", Strategy::Redact); RULE_COUNT_MAX];
+    assert_eq!(compile(most), None);
     let many = vec![rule("m", Strategy::Redact); RULE_COUNT_MAX + 1];
     assert_eq!(
         compile(many),
@@ -87,6 +90,7 @@ fn what_could_not_be_carried_out_is_refused() {
     );
     let mut nested = Strategy::Redact;
     for _ in 0..=EMBEDDED_DEPTH_MAX {
+        assert_eq!(compile(vec![rule("m", nested.clone())]), None);
         nested = Strategy::Json {
             rules: vec![rule("m", nested)],
         };
@@ -116,10 +120,32 @@ fn debug_shows_no_key() {
     };
     let program = MaskProgram::compile(&spec).unwrap();
     let shown = format!("{spec:?} {program:?} {:?}", program.automaton);
+    assert!(shown.contains("MaskProgram { states: 5, "), "{shown}");
     assert!(shown.contains("[secret]") && !shown.contains("48, 49") && !shown.contains("0123"));
     assert!(program.is_stream());
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&program);
+}
+
+#[test]
+fn a_program_finds_what_its_detectors_without_a_path_find() {
+    let finds = |within: Option<&str>, text: &str| {
+        let guard = GuardRule {
+            mask: "m".into(),
+            detectors: vec![Detector::Email],
+            scope: GuardScope::Found,
+            strategy: GuardStrategy::Redact,
+            within: within.map(|path| FieldPath::parse(path).unwrap()),
+        };
+        let spec = MaskSpec {
+            guards: vec![guard],
+            ..MaskSpec::default()
+        };
+        MaskProgram::compile(&spec).unwrap().finds(text.as_bytes())
+    };
+    assert!(finds(None, "to a@b.example"));
+    assert!(!finds(None, "to a@b"));
+    assert!(!finds(Some("a"), "to a@b.example"));
 }
 
 #[test]

@@ -41,6 +41,32 @@ fn names_are_distinct_and_the_portable_kernel_is_always_there() {
     assert_eq!(Kernel::portable().name(), "swar");
 }
 
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn every_kernel_is_there_that_the_machine_can_run() {
+    let names: Vec<&str> = Kernel::available()
+        .iter()
+        .map(|kernel| kernel.name())
+        .collect();
+    let base = is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("pclmulqdq");
+    let bits = base
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt");
+    for (name, runs) in [
+        ("sse42", base && is_x86_feature_detected!("sse4.2")),
+        ("avx2", bits && is_x86_feature_detected!("avx2")),
+        (
+            "avx512",
+            bits && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl"),
+        ),
+    ] {
+        assert_eq!(names.contains(&name), runs, "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_kernel_equals_the_specification(block in proptest::array::uniform32(any::<[u8; 2]>())) {

@@ -717,8 +717,8 @@ impl<'v> Cursor<'_, 'v, '_> {
         let raw = self.slice(start + 1, end);
         let guards = &self.program.guards;
         let place = (start + 1, end);
-        let may_find = raw.len() > GUARDED_BYTES_MAX
-            || guards.may_find_at(&mut self.walk.hits, self.view.bytes, place);
+        // No string within one window is too long to be read.
+        let may_find = guards.may_find_at(&mut self.walk.hits, self.view.bytes, place);
         if may_find && let Some(guarded) = apply::guard_all(guards, guard, raw) {
             self.suppress(start);
             self.walk.tally.masked_count += guarded.count;
