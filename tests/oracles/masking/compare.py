@@ -99,6 +99,8 @@ class Differential:
         found = []
 
         def judged(verb, namespace=None, name=None, subresource=""):
+            if kind.key == "namespaces" and name is not None:
+                return Request(verb, kind.key, subresource, name, name)
             return Request(verb, kind.key, subresource, namespace, name, wide)
 
         def add(title, request, method, target, **more):
