@@ -1,5 +1,7 @@
 //! Detectors on the strings of a body.
 
+#![forbid(unsafe_code)]
+
 use super::*;
 use crate::guard::{Detector, GUARDED_BYTES_MAX, GuardRule, GuardScope, GuardStrategy};
 
