@@ -215,6 +215,20 @@ impl Restoration {
         returned(&MarkerScan::of(body))
     }
 
+    fn mode(&self) -> Mode {
+        match self.patch {
+            None => Mode::Whole,
+            Some(PatchForm::Merge | PatchForm::Json) => Mode::Merge,
+            Some(PatchForm::Strategic | PatchForm::Apply) => {
+                let resource = self.masking.resource();
+                let scope = builtin_scope(&resource.group, &resource.resource);
+                Mode::Keyed {
+                    is_builtin: scope.is_some(),
+                }
+            }
+        }
+    }
+
     /// Meets the write with the live object.
     ///
     /// # Errors
@@ -228,19 +242,17 @@ impl Restoration {
         // It was read as JSON when it was judged.
         let sent = JsonValue::parse(body)
             .map_err(|fault| Unsettled::Unreadable(format!("the judged body: {fault}")))?;
-        let resource = self.masking.resource();
-        let builtin = builtin_scope(&resource.group, &resource.resource);
-        let mut restoring = Restoring::of(builtin.is_some());
+        let mut restoring = Restoring::default();
         let (mut made, proven) = match self.patch {
             Some(PatchForm::Json) => self.patched(&sent, pair, &mut restoring)?,
-            patch @ (None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply)) => {
+            None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply) => {
                 let version = restore::descend(&sent, &["metadata", "resourceVersion"]);
                 let version = version.and_then(JsonValue::as_str).unwrap_or_default();
                 if !version.is_empty() && version != stored.version {
                     return Err(MaskRefusal::Raced.into());
                 }
                 let mut made = sent.clone();
-                restoring.value(&mut made, pair, mode_of(patch))?;
+                restoring.value(&mut made, pair, self.mode())?;
                 restoring.last_applied(&mut made, pair)?;
                 let proven = restoring.count() == 0 || self.reads_as_sent(&sent, &made);
                 (made, proven)
@@ -352,14 +364,6 @@ impl Restoration {
         let shown = shown(&self.masking, after.to_json().as_bytes());
         let again = shown.and_then(|shown| JsonValue::parse(&shown.text).ok());
         again.is_some_and(|again| check::reads_as_sent(before, after, &again))
-    }
-}
-
-const fn mode_of(patch: Option<PatchForm>) -> Mode {
-    match patch {
-        None => Mode::Whole,
-        Some(PatchForm::Merge | PatchForm::Json) => Mode::Merge,
-        Some(PatchForm::Strategic | PatchForm::Apply) => Mode::Keyed,
     }
 }
 

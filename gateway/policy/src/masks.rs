@@ -112,20 +112,16 @@ impl Masking {
     /// pointer, may.
     #[must_use]
     pub fn touches_pointer(&self, pointer: &str) -> bool {
-        pointer_segments(pointer).is_none_or(|segments| {
-            let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-            self.touches(&segments)
-        })
+        of_pointer(pointer, |segments| self.touches(segments))
     }
 
     /// Whether a JSON pointer names a member by whose value a mask chooses elements, as `name` in
     /// `[name=x]`: a JSON patch that changes it would lift the mask. What is no pointer, may.
     #[must_use]
     pub fn chooses_by_pointer(&self, pointer: &str) -> bool {
-        pointer_segments(pointer).is_none_or(|segments| {
-            let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-            let mut paths = self.paths().iter();
-            paths.any(|path| paths::chooses_by(path, &segments))
+        let mut paths = self.paths().iter();
+        of_pointer(pointer, |segments| {
+            paths.any(|path| paths::chooses_by(path, segments))
         })
     }
 
@@ -188,6 +184,14 @@ impl Masking {
     pub fn describe(&self) -> Vec<String> {
         self.plan.describe()
     }
+}
+
+/// Whether it holds of a JSON pointer. Of what is no pointer, it does.
+fn of_pointer(pointer: &str, holds: impl FnOnce(&[&str]) -> bool) -> bool {
+    pointer_segments(pointer).is_none_or(|segments| {
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        holds(&segments)
+    })
 }
 
 impl PolicySet {

@@ -116,28 +116,33 @@ impl Restoring {
         match mode {
             Mode::Noted if longest > ELEMENT_COUNT_MAX || live.len() != masked.len() => Ok(()),
             _ if longest > ELEMENT_COUNT_MAX => Err(self.doubt(LONG)),
-            Mode::Keyed if body.iter().any(|element| element.members().is_some()) => {
-                if live.len() == masked.len() || self.is_merged() {
-                    self.keyed(body, live, masked)
+            Mode::Keyed { is_builtin }
+                if body.iter().any(|element| element.members().is_some()) =>
+            {
+                let merges = is_builtin && self.is_at_merged_list();
+                if live.len() == masked.len() || merges {
+                    self.keyed(body, live, masked, mode)
                 } else {
                     Err(self.doubt(MAY_REPLACE))
                 }
             }
-            Mode::Whole | Mode::Merge | Mode::Keyed if masked.is_empty() => {
+            Mode::Whole | Mode::Merge | Mode::Keyed { .. } if masked.is_empty() => {
                 Err(self.doubt(SHOWN_EMPTY))
             }
-            Mode::Whole | Mode::Merge | Mode::Keyed if live.len() != masked.len() => {
+            Mode::Whole | Mode::Merge | Mode::Keyed { .. } if live.len() != masked.len() => {
                 Err(self.doubt(LEFT_OUT))
             }
-            Mode::Whole | Mode::Merge | Mode::Keyed => self.placed(body, live, masked, Mode::Whole),
+            Mode::Whole | Mode::Merge | Mode::Keyed { .. } => {
+                self.placed(body, live, masked, Mode::Whole)
+            }
             Mode::Noted => self.placed(body, live, masked, Mode::Noted),
         }
     }
 
-    /// The list at hand is merged by keys for sure.
-    fn is_merged(&self) -> bool {
+    /// In a built-in kind the list at hand is merged by keys for sure.
+    fn is_at_merged_list(&self) -> bool {
         let name = self.way().last();
-        self.is_builtin() && name.is_some_and(|name| MERGED.contains(&name.as_str()))
+        name.is_some_and(|name| MERGED.contains(&name.as_str()))
     }
 
     /// A list that replaces the stored one: elements keep their order, and each its identity.
@@ -208,6 +213,7 @@ impl Restoring {
         body: &mut [JsonValue],
         live: Elements<'_>,
         masked: Elements<'_>,
+        mode: Mode,
     ) -> Result<(), Doubt> {
         let stored = places(live);
         let by_key = by_first_key(masked);
@@ -246,9 +252,7 @@ impl Restoring {
                     live,
                     masked: shown,
                 };
-                self.within(&index.to_string(), |walk| {
-                    walk.value(own, pair, Mode::Keyed)
-                })?;
+                self.within(&index.to_string(), |walk| walk.value(own, pair, mode))?;
             }
         }
         Ok(())

@@ -282,16 +282,20 @@ pub(super) fn passes_hidden_elements(operations: &[JsonValue], pair: Pair<'_>) -
     operations.iter().any(|item| {
         let pointers = [item.get("path"), item.get("from")];
         let pointers = pointers.into_iter().flatten().filter_map(JsonValue::as_str);
-        pointers.filter_map(pointer_segments).any(|path| {
-            (0..path.len()).any(|depth| {
-                let way = path.get(..depth).unwrap_or_default();
-                match (at(pair.live, way), at(pair.masked, way)) {
-                    (Some(JsonValue::Array(live)), Some(JsonValue::Array(masked))) => {
-                        live.len() != masked.len()
-                    }
-                    _ => false,
-                }
-            })
-        })
+        pointers
+            .map(pointer_segments)
+            .any(|path| path.is_none_or(|path| passes_hidden(&path, pair)))
+    })
+}
+
+fn passes_hidden(path: &[String], pair: Pair<'_>) -> bool {
+    (0..path.len()).any(|depth| {
+        let way = path.get(..depth).unwrap_or_default();
+        match (at(pair.live, way), at(pair.masked, way)) {
+            (Some(JsonValue::Array(live)), Some(JsonValue::Array(masked))) => {
+                live.len() != masked.len()
+            }
+            _ => false,
+        }
     })
 }

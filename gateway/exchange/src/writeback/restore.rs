@@ -25,7 +25,10 @@ pub(super) enum Mode {
     /// A merge patch: what it leaves out stays, lists are replaced (RFC 7386).
     Merge,
     /// A strategic or an apply patch: lists of objects are merged by their keys too.
-    Keyed,
+    Keyed {
+        /// The object's kind is one of Kubernetes' own.
+        is_builtin: bool,
+    },
     /// The last-applied annotation: what `kubectl` notes of an object. Markers alone are put back;
     /// what is left out there was never the author's.
     Noted,
@@ -54,25 +57,12 @@ pub(crate) struct Doubt {
 /// What was put back.
 #[derive(Debug, Default)]
 pub(super) struct Restoring {
-    /// The object's kind is one of Kubernetes' own.
-    is_builtin: bool,
     way: Vec<String>,
     places: Vec<String>,
     count: u64,
 }
 
 impl Restoring {
-    pub(super) fn of(is_builtin: bool) -> Self {
-        Self {
-            is_builtin,
-            ..Self::default()
-        }
-    }
-
-    pub(super) const fn is_builtin(&self) -> bool {
-        self.is_builtin
-    }
-
     /// The names that lead to where the walk is.
     pub(super) const fn way(&self) -> &[String] {
         self.way.as_slice()
@@ -197,7 +187,7 @@ impl Restoring {
         masked: &[(String, JsonValue)],
         mode: Mode,
     ) -> Result<(), Doubt> {
-        let replaces = mode == Mode::Keyed
+        let replaces = matches!(mode, Mode::Keyed { .. })
             && body
                 .iter()
                 .any(|(key, value)| key == "$patch" && value.as_str() == Some("replace"));
@@ -241,7 +231,7 @@ impl Restoring {
         let mode = match mode {
             Mode::Noted => Mode::Noted,
             // A string is replaced whole.
-            Mode::Whole | Mode::Merge | Mode::Keyed => Mode::Whole,
+            Mode::Whole | Mode::Merge | Mode::Keyed { .. } => Mode::Whole,
         };
         let (Some(mut own), Some(live), Some(masked)) = (
             embedded::open(body),
@@ -312,7 +302,7 @@ fn is_taken_whole(body: &JsonValue, mode: Mode) -> bool {
     match mode {
         Mode::Whole => true,
         Mode::Merge => !is_object,
-        Mode::Keyed => {
+        Mode::Keyed { .. } => {
             let items = body.items().unwrap_or_default();
             !is_object && items.iter().all(|item| item.members().is_none())
         }

@@ -5,6 +5,8 @@
 //!   claim exists, it is a path: `realm_access.roles`. A token that has both is refused, so that
 //!   nobody who may add a claim can put it in front of another.
 
+use gateway_kubeapi::pointer_segments;
+
 use super::ClaimFault;
 use crate::json::{Json, Object};
 
@@ -37,12 +39,11 @@ impl ClaimName {
         if written.is_empty() || written.len() > NAME_BYTES_MAX {
             return Err(ClaimNameFault::Length);
         }
-        let (path, literal) = match written.strip_prefix('/') {
-            Some(pointer) => (
-                pointer.split('/').map(unescape).collect::<Option<_>>(),
-                false,
-            ),
-            None => (Some(written.split('.').map(str::to_owned).collect()), true),
+        let literal = !written.starts_with('/');
+        let path = if literal {
+            Some(written.split('.').map(str::to_owned).collect())
+        } else {
+            pointer_segments(written)
         };
         let path = path.ok_or_else(|| ClaimNameFault::Pointer(written.to_owned()))?;
         Ok(Self {
@@ -97,12 +98,6 @@ impl ClaimName {
         let value = self.find(claims)?.ok_or_else(|| self.missing())?;
         value.as_text().ok_or_else(|| self.wrong_type())
     }
-}
-
-fn unescape(step: &str) -> Option<String> {
-    let unescaped = step.replace("~1", "/").replace("~0", "~");
-    let escapes = step.matches("~0").count() + step.matches("~1").count();
-    (step.matches('~').count() == escapes).then_some(unescaped)
 }
 
 #[cfg(test)]
