@@ -466,3 +466,15 @@ pub fn run_evenly(program: &Arc<MaskProgram>, kernel: Kernel, text: &[u8], size:
         .collect();
     run(program, kernel, text, &cuts)
 }
+
+/// Redacts what these detectors find, at the path and below it or, without one, anywhere.
+#[cfg(test)]
+pub(crate) fn redact_found(detectors: Vec<Detector>, within: Option<FieldPath>) -> GuardRule {
+    GuardRule {
+        mask: "m".into(),
+        detectors,
+        scope: GuardScope::Found,
+        strategy: GuardStrategy::Redact,
+        within,
+    }
+}

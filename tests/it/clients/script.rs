@@ -8,7 +8,6 @@ use super::normal::normal;
 use crate::ground::ground;
 
 /// One command; `{ns}` stands for the namespace. Commands run in this order in one namespace.
-#[derive(Clone, Copy)]
 pub(super) struct Case {
     pub(super) arguments: &'static str,
     /// What is run past the gateway where that is another command.

@@ -1,20 +1,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::guard::{Detector, GuardRule, GuardScope, GuardStrategy};
+use crate::guard::Detector;
 use crate::program::{MaskSpec, Mount};
+use crate::testing::redact_found;
 
 fn program() -> Arc<MaskProgram> {
-    let guard = GuardRule {
-        mask: "m".into(),
-        detectors: vec![Detector::AwsKey, Detector::Pem, Detector::Jwt],
-        scope: GuardScope::Found,
-        strategy: GuardStrategy::Redact,
-        within: None,
-    };
+    let detectors = vec![Detector::AwsKey, Detector::Pem, Detector::Jwt];
     let spec = MaskSpec {
         rules: Vec::new(),
-        guards: vec![guard],
+        guards: vec![redact_found(detectors, None)],
         mounts: vec![Mount::Root],
     };
     Arc::new(MaskProgram::compile(&spec).unwrap())
@@ -314,18 +309,10 @@ fn twin(expression: &str, text: &[u8]) -> Option<usize> {
 }
 
 fn detect(expressions: &[&str]) -> Arc<MaskProgram> {
-    let guard = GuardRule {
-        mask: "m".into(),
-        detectors: expressions
-            .iter()
-            .map(|own| Detector::Pattern((*own).into()))
-            .collect(),
-        scope: GuardScope::Found,
-        strategy: GuardStrategy::Redact,
-        within: None,
-    };
+    let own = expressions.iter();
+    let detectors = own.map(|own| Detector::Pattern((*own).into())).collect();
     let spec = MaskSpec {
-        guards: vec![guard],
+        guards: vec![redact_found(detectors, None)],
         ..MaskSpec::default()
     };
     Arc::new(MaskProgram::compile(&spec).unwrap())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::guard::{GuardScope, GuardStrategy};
+use crate::testing::redact_found;
 
 fn key(id: &str) -> Arc<MaskKey> {
     Arc::new(MaskKey::new(id, b"0123456789abcdef", "c").unwrap())
@@ -130,15 +130,9 @@ fn debug_shows_no_key() {
 #[test]
 fn a_program_finds_what_its_detectors_without_a_path_find() {
     let finds = |within: Option<&str>, text: &str| {
-        let guard = GuardRule {
-            mask: "m".into(),
-            detectors: vec![Detector::Email],
-            scope: GuardScope::Found,
-            strategy: GuardStrategy::Redact,
-            within: within.map(|path| FieldPath::parse(path).unwrap()),
-        };
+        let within = within.map(|path| FieldPath::parse(path).unwrap());
         let spec = MaskSpec {
-            guards: vec![guard],
+            guards: vec![redact_found(vec![Detector::Email], within)],
             ..MaskSpec::default()
         };
         MaskProgram::compile(&spec).unwrap().finds(text.as_bytes())

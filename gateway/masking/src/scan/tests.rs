@@ -30,12 +30,14 @@ fn every_kernel_classifies_every_byte_at_every_place_as_the_specification_does()
     }
 }
 
+fn names() -> Vec<&'static str> {
+    let kernels = Kernel::available().into_iter();
+    kernels.map(Kernel::name).collect()
+}
+
 #[test]
 fn names_are_distinct_and_the_portable_kernel_is_always_there() {
-    let names: Vec<&str> = Kernel::available()
-        .iter()
-        .map(|kernel| kernel.name())
-        .collect();
+    let names = names();
     assert_eq!(names.last(), Some(&"swar"));
     assert_eq!(Some(&Kernel::best().name()), names.first());
     assert_eq!(Kernel::portable().name(), "swar");
@@ -44,10 +46,7 @@ fn names_are_distinct_and_the_portable_kernel_is_always_there() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn every_kernel_is_there_that_the_machine_can_run() {
-    let names: Vec<&str> = Kernel::available()
-        .iter()
-        .map(|kernel| kernel.name())
-        .collect();
+    let names = names();
     let base = is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("pclmulqdq");
     let bits = base
         && is_x86_feature_detected!("bmi1")

@@ -3,18 +3,13 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::guard::{Detector, GUARDED_BYTES_MAX, GuardRule, GuardScope, GuardStrategy};
+use crate::guard::{Detector, GUARDED_BYTES_MAX};
+use crate::testing::redact_found;
 
 fn watched(rules: &[(&str, Strategy)], within: Option<&str>) -> MaskSpec {
-    let guard = GuardRule {
-        mask: "m".into(),
-        detectors: vec![Detector::Email],
-        scope: GuardScope::Found,
-        strategy: GuardStrategy::Redact,
-        within: within.map(|path| FieldPath::parse(path).unwrap()),
-    };
+    let within = within.map(|path| FieldPath::parse(path).unwrap());
     MaskSpec {
-        guards: vec![guard],
+        guards: vec![redact_found(vec![Detector::Email], within)],
         ..spec(rules, ROOT)
     }
 }
