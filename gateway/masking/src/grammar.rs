@@ -81,13 +81,14 @@ struct State {
     in_scalar: u64,
     /// The last byte was white space, or there was none.
     spaced: u64,
-    after_open: u64,
+    /// After an open bracket or a separator: a value or key.
+    after_opener: u64,
     after_separator: u64,
     key_due: u64,
     colon_due: u64,
     /// Bit 0: the innermost container is an object; then outwards.
     stack: u64,
-    depth: u16,
+    depth: u32,
     scalar: Scalar,
     /// Digits that a `\u` still wants.
     hex_due: u8,
@@ -101,7 +102,7 @@ impl Carry {
             escaped: 0,
             in_scalar: 0,
             spaced: 1,
-            after_open: 1,
+            after_opener: 1,
             after_separator: 0,
             key_due: 0,
             colon_due: 0,
@@ -208,6 +209,7 @@ impl Classes {
             comma: self.comma & valid,
             space: self.space & valid,
             control: self.control & valid,
+            is_rare: self.is_rare,
         }
     }
 }
@@ -242,18 +244,26 @@ fn step<I: Isa, const FULL: bool>(
     let valid = if FULL { !0 } else { below(len) };
 
     if FULL && is_within_string(classes, carry) {
-        return within_string(classes, (carry, masks));
+        within_string(carry, masks);
+        return Ok(());
     }
 
-    let escaped = escaped_ends::<FULL>(classes.backslash, len, carry) & valid;
+    let mut escaped = 0;
+    let mut backslash = 0;
+    let mut control = 0;
+    if classes.is_rare || carry.escaped != 0 {
+        backslash = classes.backslash;
+        control = classes.control;
+        escaped = escaped_ends::<FULL>(classes.backslash, len, carry) & valid;
+    }
     let quote = classes.quote & !escaped;
     // What is known is written at once, so that it need not be kept in a register.
     masks.quote = quote;
-    masks.backslash = classes.backslash;
+    masks.backslash = backslash;
     let parity = isa.prefix_xor(quote) ^ carry.in_string;
     carry.in_string = (parity.cast_signed() >> 63).cast_unsigned();
     let inside = parity & valid;
-    let mut wrong = classes.control & inside;
+    let mut wrong = control & inside;
     let special = escaped & inside & !classes.quote;
     if special != 0 || carry.hex_due != 0 {
         wrong |= escapes(piece, special, &mut carry.hex_due);
@@ -262,26 +272,33 @@ fn step<I: Isa, const FULL: bool>(
     let outside = valid & !inside;
     let [open, close] = [classes.open, classes.close].map(|class| class & outside);
     let [colon, comma] = [classes.colon, classes.comma].map(|class| class & outside);
-    let space = classes.space & outside;
     let string = quote & inside;
-    let scalar = outside & !(quote | open | close | colon | comma | space);
-    [masks.open, masks.close, masks.comma, masks.scalar] = [open, close, comma, scalar];
-    let scalar_start = scalar & !(scalar << 1 | carry.in_scalar);
-    if scalar | carry.in_scalar != 0 {
+    [masks.open, masks.close, masks.comma] = [open, close, comma];
+    // Scalars and white space: most blocks have neither.
+    let other = outside & !(quote | open | close | colon | comma);
+    let mut space = 0;
+    let mut scalar = 0;
+    let mut scalar_start = 0;
+    if other | carry.in_scalar != 0 {
+        space = other & classes.space;
+        scalar = other & !space;
+        scalar_start = scalar & !(scalar << 1 | carry.in_scalar);
         wrong |= scalars(piece, scalar, carry);
     }
+    masks.scalar = scalar;
 
     let depth_before = carry.depth;
     masks.depth = depth_before;
-    let nest = brackets((open, close, classes.curly), carry, text.deep)?;
+    let nest = brackets(isa, (open, close, classes.curly), carry, text.deep)?;
     masks.depth_min = nest.depth_min;
     wrong |= nest.mismatch;
 
+    let starts = string | scalar_start;
     let mut roots = 0;
     if nest.depth_min == 0 {
         let top = top_level((open, close), depth_before);
         wrong |= top.region & (colon | comma);
-        let starts = (string | scalar_start) & top.region;
+        let starts = starts & top.region;
         let began = starts | top.opened;
         carry.document_count += u64::from(began.count_ones());
         wrong |= began & !(space << 1 | carry.spaced);
@@ -289,7 +306,6 @@ fn step<I: Isa, const FULL: bool>(
     }
     carry.spaced = space >> (len - 1) & 1;
 
-    let starts = string | scalar_start;
     let tokens = Tokens {
         string,
         starts,
@@ -303,7 +319,11 @@ fn step<I: Isa, const FULL: bool>(
         comma: comma & nest.objects,
         roots,
     };
-    let (key, misplaced) = order::<FULL>(tokens, objects, (carry, len));
+    let between = Between {
+        strings: (inside | quote) & !string,
+        is_adjacent: FULL && space == 0 && nest.depth_min != 0,
+    };
+    let (key, misplaced) = order::<FULL>(tokens, objects, between, (carry, len));
     wrong |= misplaced;
     if wrong != 0 {
         return Err(Fault::Syntax(0));
@@ -316,23 +336,19 @@ fn step<I: Isa, const FULL: bool>(
 /// Most blocks of long strings: no string begins or ends, nothing is escaped.
 #[inline(always)]
 const fn is_within_string(classes: Classes, carry: &State) -> bool {
-    let special = classes.quote | classes.backslash | carry.escaped | carry.hex_due as u64;
+    let special = classes.quote | carry.escaped | carry.hex_due as u64 | classes.is_rare as u64;
     // One branch: whether a block begins in a string is as good as random.
     special | !carry.in_string == 0
 }
 
 /// Nothing changes but the place.
 #[inline(always)]
-fn within_string(classes: Classes, (carry, masks): (&State, &mut Block)) -> Result<(), Fault> {
+fn within_string(carry: &State, masks: &mut Block) {
     *masks = Block {
         depth: carry.depth,
         depth_min: carry.depth,
         ..Block::default()
     };
-    match classes.control {
-        0 => Ok(()),
-        _ => Err(Fault::Syntax(0)),
-    }
 }
 
 /// First bytes of tokens.
@@ -355,11 +371,21 @@ struct Objects {
     roots: u64,
 }
 
+/// What stands between tokens.
+#[derive(Clone, Copy)]
+struct Between {
+    /// Strings but for their opening quotes.
+    strings: u64,
+    /// Behind brackets, commas and colons, nothing.
+    is_adjacent: bool,
+}
+
 /// Keys, and tokens that stand where they must not.
 #[inline(always)]
 fn order<const FULL: bool>(
     tokens: Tokens,
     objects: Objects,
+    between: Between,
     (carry, len): (&mut State, usize),
 ) -> (u64, u64) {
     let Tokens {
@@ -371,8 +397,7 @@ fn order<const FULL: bool>(
         comma,
     } = tokens;
     let valid = if FULL { !0 } else { below(len) };
-    let filler = valid & !(starts | open | close | colon | comma);
-    let follow = |from: u64, due: &mut u64| {
+    let follow = |from: u64, filler: u64, due: &mut u64| {
         let (sum, overflow) = (from << 1 | *due).overflowing_add(filler);
         let next = sum & !filler;
         // A token at the last place stops every carry, so that one of the two is zero.
@@ -380,13 +405,31 @@ fn order<const FULL: bool>(
         *due = if FULL { out } else { next >> len & 1 };
         next & valid
     };
-    let after_open = follow(open | objects.roots, &mut carry.after_open);
-    let after_separator = follow(colon | comma, &mut carry.after_separator);
-    let key_due = follow(objects.open | objects.comma, &mut carry.key_due);
+    let separator = colon | comma;
+    let opener = open | separator | objects.roots;
+    let before_key = objects.open | objects.comma;
+    let after_opener;
+    let after_separator;
+    let key_due;
+    let mut filler = between.strings;
+    if between.is_adjacent {
+        let next = |from: u64, due: &mut u64| {
+            let next = from << 1 | *due;
+            *due = from >> 63;
+            next
+        };
+        after_opener = next(opener, &mut carry.after_opener);
+        after_separator = next(separator, &mut carry.after_separator);
+        key_due = next(before_key, &mut carry.key_due);
+    } else {
+        filler = valid & !(starts | open | close | colon | comma);
+        after_opener = follow(opener, filler, &mut carry.after_opener);
+        after_separator = follow(separator, filler, &mut carry.after_separator);
+        key_due = follow(before_key, filler, &mut carry.key_due);
+    }
     let key = string & key_due;
-    let colon_due = follow(key, &mut carry.colon_due);
-    let expected = after_open | after_separator;
-    let values = (starts | open) & !expected | comma & expected | close & after_separator;
+    let colon_due = follow(key, filler, &mut carry.colon_due);
+    let values = (starts | open) & !after_opener | comma & after_opener | close & after_separator;
     (
         key,
         values | key_due & !(string | close) | colon_due ^ colon,
@@ -417,7 +460,7 @@ fn escaped_ends<const FULL: bool>(backslash: u64, len: usize, carry: &mut State)
 
 /// The escapes that are neither `\"` nor `\\`: which are wrong. Digits wanted by the last are left
 /// in `hex_due`.
-#[inline(always)]
+#[inline(never)]
 fn escapes(piece: Piece<'_>, mut special: u64, hex_due: &mut u8) -> u64 {
     let bytes = piece.bytes.get(..piece.len).unwrap_or(piece.bytes);
     let mut wrong = 0;
@@ -450,7 +493,7 @@ fn escapes(piece: Piece<'_>, mut special: u64, hex_due: &mut u8) -> u64 {
 }
 
 /// Walks the scalars of a block: which are wrong.
-#[inline(always)]
+#[inline(never)]
 fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
     let mut wrong = 0;
     if carry.in_scalar == 1 && scalar & 1 == 0 && !carry.scalar.is_whole() {
@@ -496,33 +539,62 @@ struct Nest {
     objects: u64,
     /// 1 if a close is of the wrong type.
     mismatch: u64,
-    depth_min: u16,
+    depth_min: u32,
 }
 
 #[inline(always)]
-fn brackets(
+fn brackets<I: Isa>(
+    isa: I,
     (open, close, curly): (u64, u64, u64),
     carry: &mut State,
     deep: &mut [u64; DEEP_WORDS],
 ) -> Result<Nest, Fault> {
-    let mut stack = carry.stack;
-    let mut all = open | close;
-    let mut objects = (stack & 1).wrapping_neg();
-    if all == 0 {
+    let stack = carry.stack;
+    let innermost = stack & 1;
+    if open | close == 0 {
         return Ok(Nest {
-            objects,
+            objects: innermost.wrapping_neg(),
             mismatch: 0,
             depth_min: carry.depth,
         });
     }
-    if u32::from(carry.depth) + open.count_ones() > 64 {
-        return deep_brackets((open, close, curly), carry, deep);
-    }
     // An empty container changes nothing, and most of `managedFields` is `{}`.
     let empty = open & close >> 1 & !(curly ^ curly >> 1);
-    all &= !(empty | empty << 1);
+    let opens = open & !empty;
+    let closes = close & !(empty << 1);
+    let (open_count, close_count) = (opens.count_ones(), closes.count_ones());
+    let ordered = closes & opens.wrapping_neg() == 0;
+    if I::COMPRESSES && ordered && open_count <= 8 && carry.depth <= 56 {
+        // First all closes, then all opens: nine blocks of ten.
+        let mask = !(!0_u64).wrapping_shl(close_count);
+        let mismatch = (isa.compress(curly, closes) ^ stack) & mask;
+        let objects_after = isa.expand(stack >> 1, closes) | curly & opens;
+        let depth_min = carry.depth.wrapping_sub(close_count);
+        let kinds = isa.compress(curly, opens);
+        let reversed = REVERSED.get((kinds & 255) as usize).copied();
+        let lifted = u64::from(reversed.unwrap_or_default()) >> (8 - open_count);
+        carry.stack = stack.wrapping_shr(close_count) << open_count | lifted;
+        carry.depth = depth_min.wrapping_add(open_count);
+        return Ok(Nest {
+            objects: !(objects_after << 1 | innermost).wrapping_add(!(opens | closes)),
+            mismatch: mismatch | u64::from(depth_min >> 31),
+            depth_min,
+        });
+    }
+    if carry.depth + open.count_ones() > 64 {
+        return deep_brackets((open, close, curly), carry, deep);
+    }
+    mixed_brackets((opens, closes, curly), carry)
+}
+
+/// The same one by one.
+#[inline(never)]
+fn mixed_brackets((open, close, curly): (u64, u64, u64), carry: &mut State) -> Result<Nest, Fault> {
+    let mut all = open | close;
+    let mut stack = carry.stack;
+    let mut objects = (stack & 1).wrapping_neg();
     // Of at most 64 brackets on at most 64 containers: nothing here can wrap.
-    let mut depth = i32::from(carry.depth);
+    let mut depth = carry.depth.cast_signed();
     let mut depth_min = depth;
     let mut mismatch = 0;
     while all != 0 {
@@ -546,13 +618,25 @@ fn brackets(
         return Err(Fault::Syntax(0));
     }
     carry.stack = stack;
-    let narrow = |depth: i32| u16::try_from(depth).unwrap_or(u16::MAX);
-    carry.depth = narrow(depth);
+    carry.depth = depth.cast_unsigned();
     Ok(Nest {
         objects,
         mismatch: mismatch & 1,
-        depth_min: narrow(depth_min),
+        depth_min: depth_min.cast_unsigned(),
     })
+}
+
+/// Each byte's bits the other way round.
+static REVERSED: [u8; 256] = reversed_table();
+
+const fn reversed_table() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).reverse_bits();
+        byte += 1;
+    }
+    table
 }
 
 /// The same beyond what one register holds.
@@ -578,7 +662,7 @@ fn deep_brackets(
         from = at;
         let kind = curly >> at & 1;
         if open >> at & 1 == 1 {
-            if usize::from(carry.depth) >= DEPTH_MAX {
+            if carry.depth as usize >= DEPTH_MAX {
                 return Err(Fault::Depth);
             }
             let mut lifted = kind;
@@ -616,7 +700,7 @@ struct Top {
 /// Only for blocks that touch the top level: once a document.
 #[cold]
 #[inline(never)]
-fn top_level((open, close): (u64, u64), depth: u16) -> Top {
+fn top_level((open, close): (u64, u64), depth: u32) -> Top {
     let mut all = open | close;
     let mut depth = depth;
     let mut top = Top {

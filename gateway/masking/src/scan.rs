@@ -49,6 +49,8 @@ pub(crate) struct Classes {
     pub space: u64,
     /// Below 0x20.
     pub control: u64,
+    /// There is a `\` or a byte below 0x20. Cheaper than their masks, which few blocks need.
+    pub is_rare: bool,
 }
 
 /// What the walk needs to know of 64 bytes. One cache line.
@@ -70,9 +72,9 @@ pub(crate) struct Block {
     /// Every `\`.
     pub backslash: u64,
     /// Open containers before the first byte.
-    pub depth: u16,
+    pub depth: u32,
     /// The fewest open containers before the first byte and after any close.
-    pub depth_min: u16,
+    pub depth_min: u32,
 }
 
 /// One instruction set. Each method is inlined into a function compiled for it.
@@ -80,6 +82,12 @@ pub(crate) trait Isa: Copy {
     fn classify(self, block: &[u8; BLOCK]) -> Classes;
     /// Bit `n` of the result is the parity of bits `0..=n`.
     fn prefix_xor(self, bits: u64) -> u64;
+    /// Whether [`Self::compress`] and [`Self::expand`] are instructions.
+    const COMPRESSES: bool;
+    /// The bits at the places of a mask, side by side from bit 0 on.
+    fn compress(self, bits: u64, mask: u64) -> u64;
+    /// The lowest bits, one to each place of a mask.
+    fn expand(self, bits: u64, mask: u64) -> u64;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

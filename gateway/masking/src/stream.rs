@@ -7,13 +7,14 @@ mod sink;
 mod tests;
 mod walk;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::grammar::{Carry, DEPTH_MAX, Fault};
 use crate::program::MaskProgram;
-use crate::scan::{BLOCK, BLOCKS, Block, Kernel, WINDOW};
+use crate::scan::{BLOCKS, Block, Kernel, WINDOW};
 use sink::Sink;
 use walk::{HeldTooLong, View, Walk};
 
@@ -22,9 +23,11 @@ pub use walk::{CAPTURED_BYTES_MAX, HELD_BYTES_MAX};
 /// BOUND: the rules that a summary names; the others are counted only.
 pub const SUMMARY_RULES_MAX: usize = 32;
 
-/// Chunks up to this size, which most watch events are, need few masks.
-const EVENT_BYTES: usize = 4096;
-const EVENT_BLOCKS: usize = EVENT_BYTES / BLOCK;
+thread_local! {
+    /// Room for the masks of a window, all of which are written before they are read: to clear it for
+    /// each chunk would take a tenth of a watch event's time.
+    static BLOCKS_KEPT: Cell<Option<Box<[Block; BLOCKS]>>> = const { Cell::new(None) };
+}
 
 /// Why a stream was ended. Nothing may follow what was already handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,12 +119,12 @@ impl Masker {
         // INVARIANT 2: poisoned until the whole chunk is proven, so that a panic poisons too.
         self.is_poisoned = true;
         let mut sink = Sink::new(chunk, out);
-        // The masks of a watch event are few: clearing those of a whole window would take as long as
-        // a third of it.
-        let result = match chunk.len() {
-            ..=EVENT_BYTES => self.windows(chunk, &mut [Block::default(); EVENT_BLOCKS], &mut sink),
-            _ => self.windows(chunk, &mut [Block::default(); BLOCKS], &mut sink),
-        };
+        // None where this masker works on a document within another's.
+        let mut blocks = BLOCKS_KEPT
+            .take()
+            .unwrap_or_else(|| [Block::default(); BLOCKS].into());
+        let result = self.windows(chunk, &mut *blocks, &mut sink);
+        BLOCKS_KEPT.set(Some(blocks));
         self.bytes_out += sink.finish();
         self.is_poisoned = result.is_err();
         result

@@ -2,8 +2,9 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
-    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
+    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
+    _pdep_u64, _pext_u64,
 };
 
 use super::{BLOCK, Block, Classes, Isa};
@@ -53,6 +54,20 @@ impl Isa for Avx2 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
     }
+
+    const COMPRESSES: bool = true;
+
+    #[inline(always)]
+    fn compress(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: `self` proves that the machine has BMI2.
+        unsafe { compress(bits, mask) }
+    }
+
+    #[inline(always)]
+    fn expand(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: `self` proves that the machine has BMI2.
+        unsafe { expand(bits, mask) }
+    }
 }
 
 #[inline]
@@ -91,6 +106,7 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
     );
     let control = _mm256_set1_epi8(0x1F);
+    let backslash = _mm256_set1_epi8(b'\\'.cast_signed());
     Classes {
         quote: equal(low, high, b'"'),
         backslash: equal(low, high, b'\\'),
@@ -107,6 +123,16 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
             _mm256_cmpeq_epi8(_mm256_max_epu8(low, control), control),
             _mm256_cmpeq_epi8(_mm256_max_epu8(high, control), control),
         ),
+        is_rare: _mm256_movemask_epi8(_mm256_or_si256(
+            _mm256_or_si256(
+                _mm256_cmpeq_epi8(low, backslash),
+                _mm256_cmpeq_epi8(high, backslash),
+            ),
+            _mm256_cmpeq_epi8(
+                _mm256_max_epu8(_mm256_min_epu8(low, high), control),
+                control,
+            ),
+        )) != 0,
     }
 }
 
@@ -116,4 +142,16 @@ fn prefix_xor(bits: u64) -> u64 {
     let ones = _mm_set1_epi8(-1);
     let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
     _mm_cvtsi128_si64(product).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "bmi2")]
+fn compress(bits: u64, mask: u64) -> u64 {
+    _pext_u64(bits, mask)
+}
+
+#[inline]
+#[target_feature(enable = "bmi2")]
+fn expand(bits: u64, mask: u64) -> u64 {
+    _pdep_u64(bits, mask)
 }

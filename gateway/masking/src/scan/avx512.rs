@@ -3,7 +3,8 @@
 use std::arch::x86_64::{
     __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
     _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_test_epi8_mask,
+    _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_test_epi8_mask, _pdep_u64,
+    _pext_u64,
 };
 
 use super::{BLOCK, Block, Classes, Isa};
@@ -55,6 +56,20 @@ impl Isa for Avx512 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
     }
+
+    const COMPRESSES: bool = true;
+
+    #[inline(always)]
+    fn compress(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: `self` proves that the machine has BMI2.
+        unsafe { compress(bits, mask) }
+    }
+
+    #[inline(always)]
+    fn expand(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: `self` proves that the machine has BMI2.
+        unsafe { expand(bits, mask) }
+    }
 }
 
 #[inline]
@@ -76,16 +91,19 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
     let table = _mm512_broadcast_i32x4(_mm_setr_epi8(
         0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
     ));
+    let backslash = equal(bytes, b'\\');
+    let control = _mm512_cmplt_epu8_mask(bytes, case);
     Classes {
         quote: equal(bytes, b'"'),
-        backslash: equal(bytes, b'\\'),
+        backslash,
         open: equal(folded, b'{'),
         close: equal(folded, b'}'),
         curly: _mm512_test_epi8_mask(bytes, case),
         colon: equal(bytes, b':'),
         comma: equal(bytes, b','),
         space: _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, bytes), bytes),
-        control: _mm512_cmplt_epu8_mask(bytes, case),
+        control,
+        is_rare: backslash | control != 0,
     }
 }
 
@@ -95,4 +113,16 @@ fn prefix_xor(bits: u64) -> u64 {
     let ones = _mm_set1_epi8(-1);
     let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
     _mm_cvtsi128_si64(product).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "bmi2")]
+fn compress(bits: u64, mask: u64) -> u64 {
+    _pext_u64(bits, mask)
+}
+
+#[inline]
+#[target_feature(enable = "bmi2")]
+fn expand(bits: u64, mask: u64) -> u64 {
+    _pdep_u64(bits, mask)
 }

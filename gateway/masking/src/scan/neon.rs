@@ -46,6 +46,18 @@ impl Isa for Neon {
     fn prefix_xor(self, bits: u64) -> u64 {
         super::swar::Swar.prefix_xor(bits)
     }
+
+    const COMPRESSES: bool = false;
+
+    #[inline(always)]
+    fn compress(self, _: u64, _: u64) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    fn expand(self, _: u64, _: u64) -> u64 {
+        0
+    }
 }
 
 #[inline]
@@ -90,5 +102,6 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(space) << at;
         classes.control |= bits(vcltq_u8(bytes, case)) << at;
     }
+    classes.is_rare = classes.backslash | classes.control != 0;
     classes
 }

@@ -49,6 +49,18 @@ impl Isa for Sse42 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
     }
+
+    const COMPRESSES: bool = false;
+
+    #[inline(always)]
+    fn compress(self, _: u64, _: u64) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    fn expand(self, _: u64, _: u64) -> u64 {
+        0
+    }
 }
 
 #[inline]
@@ -86,6 +98,7 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(_mm_cmpeq_epi8(_mm_shuffle_epi8(table, bytes), bytes));
         classes.control |= bits(_mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
     }
+    classes.is_rare = classes.backslash | classes.control != 0;
     classes
 }
 

@@ -45,6 +45,7 @@ impl Isa for Swar {
             classes.space |= gather(space | equal(word, b'\r')) << at;
             classes.control |= gather(zero_bytes(word & LOW.wrapping_mul(0xE0))) << at;
         }
+        classes.is_rare = classes.backslash | classes.control != 0;
         classes
     }
 
@@ -57,5 +58,17 @@ impl Isa for Swar {
         sum ^= sum << 8;
         sum ^= sum << 16;
         sum ^ sum << 32
+    }
+
+    const COMPRESSES: bool = false;
+
+    #[inline(always)]
+    fn compress(self, _: u64, _: u64) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    fn expand(self, _: u64, _: u64) -> u64 {
+        0
     }
 }

@@ -55,7 +55,7 @@ enum Phase {
     /// The end of a scalar.
     Scalar,
     /// The close that leaves so many containers open.
-    Skip { floor: u16 },
+    Skip { floor: u32 },
     /// The end of a string whose text decides.
     Capture { state: StateId },
 }
@@ -267,15 +267,10 @@ impl<'v> Cursor<'_, 'v, '_> {
     /// The next close from `at` on that leaves `floor` containers open. `at` stands behind the open
     /// bracket that makes it one more, or at the start of the window.
     #[inline]
-    fn skip(&self, at: usize, floor: u16) -> Option<usize> {
-        let floor = u32::from(floor);
+    fn skip(&self, at: usize, floor: u32) -> Option<usize> {
         let mut index = at / BLOCK;
         let mut block = self.view.blocks.get(index)?;
-        let mut depth = if at == 0 {
-            u32::from(block.depth)
-        } else {
-            floor + 1
-        };
+        let mut depth = if at == 0 { block.depth } else { floor + 1 };
         let mut all = (block.open | block.close) & !0 << (at % BLOCK);
         loop {
             while all != 0 {
@@ -290,11 +285,11 @@ impl<'v> Cursor<'_, 'v, '_> {
             loop {
                 index += 1;
                 block = self.view.blocks.get(index)?;
-                if u32::from(block.depth_min) <= floor {
+                if block.depth_min <= floor {
                     break;
                 }
             }
-            depth = u32::from(block.depth);
+            depth = block.depth;
             all = block.open | block.close;
         }
     }
@@ -327,9 +322,9 @@ impl<'v> Cursor<'_, 'v, '_> {
         self.from = None;
     }
 
-    fn open_count(&self) -> u16 {
+    fn open_count(&self) -> u32 {
         // No more levels than open containers, of which there are at most `DEPTH_MAX`.
-        u16::try_from(self.walk.levels.len()).unwrap_or(u16::MAX)
+        u32::try_from(self.walk.levels.len()).unwrap_or(u32::MAX)
     }
 
     /// A value has ended before `end`.
@@ -497,16 +492,19 @@ impl<'v> Cursor<'_, 'v, '_> {
             self.spill_key(start, level);
             return None;
         };
-        let raw = self.slice(start, end);
-        let is_escaped = self.has_backslash(start, end);
-        self.key_end(Some((raw, is_escaped)), end, level);
+        let is_blind = self.automaton.state(level.state).is_blind();
+        let raw = (!is_blind).then(|| (self.slice(start, end), self.has_backslash(start, end)));
+        self.key_end(raw, end, level);
         if self.is_overheld {
             return None;
         }
         match self.walk.phase {
             // Most values begin right behind their key.
             Phase::Value { state, probe } => {
-                let start = self.find(end + 1, |block| block.quote | block.scalar | block.open)?;
+                let start = match self.slice(end + 1, end + 3) {
+                    [b':', first] if *first > b' ' => end + 2,
+                    _ => self.find(end + 1, |block| block.quote | block.scalar | block.open)?,
+                };
                 self.value(start, state, probe)
             }
             Phase::Members

@@ -9,7 +9,7 @@ use simd_json::Node;
 use super::*;
 use crate::grammar::Documents;
 use crate::path::Step;
-use crate::scan::{BLOCKS, Block};
+use crate::scan::{BLOCK, BLOCKS, Block};
 
 /// O2: what serde_json reads of the output is what it reads of the input, masked as a tree.
 #[test]
