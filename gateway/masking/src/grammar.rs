@@ -75,6 +75,8 @@ pub(crate) struct Carry {
 struct State {
     /// All ones within a string.
     in_string: u64,
+    /// Not zero: an escape goes on in the next block.
+    escape_due: u64,
     /// The next byte is escaped. This and all below: 0 or 1.
     escaped: u64,
     /// The last byte was of a scalar.
@@ -99,6 +101,7 @@ impl Carry {
     pub(crate) fn new(documents: Documents) -> Self {
         let state = State {
             in_string: 0,
+            escape_due: 0,
             escaped: 0,
             in_scalar: 0,
             spaced: 1,
@@ -150,15 +153,33 @@ pub(crate) fn pass<I: Isa>(
     let Carry {
         documents, deep, ..
     } = &mut *carry;
-    for (index, (bytes, block)) in whole.iter().zip(blocks.iter_mut()).enumerate() {
+    let mut texts = whole.iter();
+    let mut to = blocks.iter_mut();
+    while let (Some(bytes), Some(block)) = (texts.next(), to.next()) {
         let classes = isa.classify(bytes);
+        // One branch: whether a block begins in a string is as good as random.
+        if classes.quote | rare(classes, &state) | !state.in_string == 0 {
+            // Most blocks of long strings: nothing changes but the place.
+            let inner = within_string(&state);
+            *block = inner;
+            while let Some(bytes) = texts.as_slice().first() {
+                if !isa.is_plain(bytes) {
+                    break;
+                }
+                texts.next();
+                if let Some(block) = to.next() {
+                    *block = inner;
+                }
+            }
+            continue;
+        }
         let piece = Piece { bytes, len: BLOCK };
         let text = Text {
             documents: *documents,
             deep,
         };
         step::<I, true>(isa, piece, classes, (&mut state, text, block))
-            .map_err(|fault| fault.moved(index * BLOCK))?;
+            .map_err(|fault| fault.moved((whole.len() - texts.len() - 1) * BLOCK))?;
     }
     if let (false, Some(block)) = (rest.is_empty(), blocks.get_mut(whole.len())) {
         let mut bytes = [b' '; BLOCK];
@@ -209,7 +230,7 @@ impl Classes {
             comma: self.comma & valid,
             space: self.space & valid,
             control: self.control & valid,
-            is_rare: self.is_rare,
+            rare: self.rare,
         }
     }
 }
@@ -243,31 +264,26 @@ fn step<I: Isa, const FULL: bool>(
     let len = piece.len;
     let valid = if FULL { !0 } else { below(len) };
 
-    if FULL && is_within_string(classes, carry) {
-        within_string(carry, masks);
-        return Ok(());
-    }
-
-    let mut escaped = 0;
-    let mut backslash = 0;
-    let mut control = 0;
-    if classes.is_rare || carry.escaped != 0 {
-        backslash = classes.backslash;
-        control = classes.control;
-        escaped = escaped_ends::<FULL>(classes.backslash, len, carry) & valid;
-    }
-    let quote = classes.quote & !escaped;
+    let rare = rare(classes, carry);
+    let strings = if rare == 0 {
+        Strings {
+            quote: classes.quote,
+            parity: isa.prefix_xor(classes.quote) ^ carry.in_string,
+            wrong: 0,
+        }
+    } else {
+        escaped_strings::<I, FULL>(isa, piece, classes, carry)
+    };
+    let Strings {
+        quote,
+        parity,
+        mut wrong,
+    } = strings;
     // What is known is written at once, so that it need not be kept in a register.
     masks.quote = quote;
-    masks.backslash = backslash;
-    let parity = isa.prefix_xor(quote) ^ carry.in_string;
+    masks.backslash = if rare == 0 { 0 } else { classes.backslash };
     carry.in_string = (parity.cast_signed() >> 63).cast_unsigned();
     let inside = parity & valid;
-    let mut wrong = control & inside;
-    let special = escaped & inside & !classes.quote;
-    if special != 0 || carry.hex_due != 0 {
-        wrong |= escapes(piece, special, &mut carry.hex_due);
-    }
 
     let outside = valid & !inside;
     let [open, close] = [classes.open, classes.close].map(|class| class & outside);
@@ -289,31 +305,26 @@ fn step<I: Isa, const FULL: bool>(
 
     let depth_before = carry.depth;
     masks.depth = depth_before;
-    let nest = brackets(isa, (open, close, classes.curly), carry, text.deep)?;
+    let nest = brackets(isa, (open, close, classes.curly), carry, text.deep);
     masks.depth_min = nest.depth_min;
-    wrong |= nest.mismatch;
-
-    let starts = string | scalar_start;
-    let mut roots = 0;
-    if nest.depth_min == 0 {
-        let top = top_level((open, close), depth_before);
-        wrong |= top.region & (colon | comma);
-        let starts = starts & top.region;
-        let began = starts | top.opened;
-        carry.document_count += u64::from(began.count_ones());
-        wrong |= began & !(space << 1 | carry.spaced);
-        roots = text.documents.more_after(starts | top.closed);
-    }
-    carry.spaced = space >> (len - 1) & 1;
+    wrong |= u64::from(nest.is_wrong);
 
     let tokens = Tokens {
         string,
-        starts,
+        starts: string | scalar_start,
         open,
         close,
         colon,
         comma,
     };
+    let mut roots = 0;
+    if nest.depth_min == 0 {
+        let ends = top_level(tokens, space, depth_before, carry);
+        wrong |= ends.wrong;
+        roots = text.documents.more_after(ends.roots);
+    }
+    carry.spaced = space >> (len - 1) & 1;
+
     let objects = Objects {
         open: open & classes.curly,
         comma: comma & nest.objects,
@@ -325,30 +336,68 @@ fn step<I: Isa, const FULL: bool>(
     };
     let (key, misplaced) = order::<FULL>(tokens, objects, between, (carry, len));
     wrong |= misplaced;
-    if wrong != 0 {
-        return Err(Fault::Syntax(0));
-    }
-
     masks.key = key;
-    Ok(())
+    match wrong {
+        0 => Ok(()),
+        _ if is_too_deep(carry.depth) => Err(Fault::Depth),
+        _ => Err(Fault::Syntax(0)),
+    }
 }
 
-/// Most blocks of long strings: no string begins or ends, nothing is escaped.
-#[inline(always)]
-const fn is_within_string(classes: Classes, carry: &State) -> bool {
-    let special = classes.quote | carry.escaped | carry.hex_due as u64 | classes.is_rare as u64;
-    // One branch: whether a block begins in a string is as good as random.
-    special | !carry.in_string == 0
+/// Fewer than none are not.
+const fn is_too_deep(depth: u32) -> bool {
+    depth.cast_signed() > 0 && depth as usize > DEPTH_MAX
 }
 
-/// Nothing changes but the place.
+/// Where strings are.
+struct Strings {
+    /// Quotes that open or close one.
+    quote: u64,
+    /// Strings without their closing quotes; means nothing beyond the block's length.
+    parity: u64,
+    wrong: u64,
+}
+
+/// Of a block with escapes or control characters.
 #[inline(always)]
-fn within_string(carry: &State, masks: &mut Block) {
-    *masks = Block {
+fn escaped_strings<I: Isa, const FULL: bool>(
+    isa: I,
+    piece: Piece<'_>,
+    classes: Classes,
+    carry: &mut State,
+) -> Strings {
+    let valid = if FULL { !0 } else { below(piece.len) };
+    let escaped = escaped_ends::<FULL>(classes.backslash, piece.len, carry) & valid;
+    let quote = classes.quote & !escaped;
+    let parity = isa.prefix_xor(quote) ^ carry.in_string;
+    let inside = parity & valid;
+    let mut wrong = classes.control & inside;
+    let special = escaped & inside & !classes.quote;
+    if special != 0 || carry.hex_due != 0 {
+        wrong |= escapes(piece, special, &mut carry.hex_due);
+    }
+    carry.escape_due = carry.escaped | u64::from(carry.hex_due);
+    Strings {
+        quote,
+        parity,
+        wrong,
+    }
+}
+
+/// Not zero if escapes or control characters must be looked at.
+#[inline(always)]
+const fn rare(classes: Classes, carry: &State) -> u64 {
+    classes.rare as u64 | carry.escape_due
+}
+
+/// The masks of a block that lies wholly within a string.
+#[inline(always)]
+fn within_string(carry: &State) -> Block {
+    Block {
         depth: carry.depth,
         depth_min: carry.depth,
         ..Block::default()
-    };
+    }
 }
 
 /// First bytes of tokens.
@@ -537,9 +586,9 @@ fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
 struct Nest {
     /// Positions whose innermost container is an object.
     objects: u64,
-    /// 1 if a close is of the wrong type.
-    mismatch: u64,
     depth_min: u32,
+    /// A close is of the wrong type or has no open, or there are too many opens.
+    is_wrong: bool,
 }
 
 #[inline(always)]
@@ -548,52 +597,52 @@ fn brackets<I: Isa>(
     (open, close, curly): (u64, u64, u64),
     carry: &mut State,
     deep: &mut [u64; DEEP_WORDS],
-) -> Result<Nest, Fault> {
-    let stack = carry.stack;
-    let innermost = stack & 1;
+) -> Nest {
+    let innermost = carry.stack & 1;
     if open | close == 0 {
-        return Ok(Nest {
+        return Nest {
             objects: innermost.wrapping_neg(),
-            mismatch: 0,
             depth_min: carry.depth,
-        });
+            is_wrong: false,
+        };
     }
     // An empty container changes nothing, and most of `managedFields` is `{}`.
     let empty = open & close >> 1 & !(curly ^ curly >> 1);
     let opens = open & !empty;
     let closes = close & !(empty << 1);
-    let (open_count, close_count) = (opens.count_ones(), closes.count_ones());
-    let ordered = closes & opens.wrapping_neg() == 0;
-    if I::COMPRESSES && ordered && open_count <= 8 && carry.depth <= 56 {
-        // First all closes, then all opens: nine blocks of ten.
-        let mask = !(!0_u64).wrapping_shl(close_count);
-        let mismatch = (isa.compress(curly, closes) ^ stack) & mask;
-        let objects_after = isa.expand(stack >> 1, closes) | curly & opens;
-        let depth_min = carry.depth.wrapping_sub(close_count);
-        let kinds = isa.compress(curly, opens);
-        let reversed = REVERSED.get((kinds & 255) as usize).copied();
-        let lifted = u64::from(reversed.unwrap_or_default()) >> (8 - open_count);
-        carry.stack = stack.wrapping_shr(close_count) << open_count | lifted;
-        carry.depth = depth_min.wrapping_add(open_count);
-        return Ok(Nest {
-            objects: !(objects_after << 1 | innermost).wrapping_add(!(opens | closes)),
-            mismatch: mismatch | u64::from(depth_min >> 31),
-            depth_min,
-        });
+    let open_count = opens.count_ones();
+    let close_behind_open = closes & opens.wrapping_neg();
+    // One branch for all: eight opens at most, 56 containers at most.
+    let others = close_behind_open | u64::from(open_count >> 3 | carry.depth + 7 >> 6);
+    if !I::COMPRESSES || others != 0 {
+        if carry.depth + open_count > 64 {
+            return deep_brackets((open, close, curly), carry, deep);
+        }
+        return mixed_brackets((opens, closes, curly), carry);
     }
-    if carry.depth + open.count_ones() > 64 {
-        return deep_brackets((open, close, curly), carry, deep);
+    // First all closes, then all opens: nine blocks of ten.
+    let close_count = closes.count_ones();
+    let wrong = isa.compress(curly, closes) ^ carry.stack;
+    let objects_after = isa.expand(carry.stack >> 1, closes) | curly & opens;
+    let depth_min = carry.depth.wrapping_sub(close_count);
+    let reversed = REVERSED.get(isa.compress(curly, opens) as usize & 255);
+    let lifted = u64::from(reversed.copied().unwrap_or_default()) >> (8 - open_count);
+    carry.stack = carry.stack.wrapping_shr(close_count) << open_count | lifted;
+    carry.depth = depth_min.wrapping_add(open_count);
+    Nest {
+        // From each bracket that leaves an object the innermost container to the next bracket.
+        objects: !(objects_after << 1 | innermost).wrapping_add(!(opens | closes)),
+        depth_min,
+        is_wrong: wrong & !(!0_u64).wrapping_shl(close_count) != 0 || depth_min.cast_signed() < 0,
     }
-    mixed_brackets((opens, closes, curly), carry)
 }
 
-/// The same one by one.
+/// The same one by one. Of at most 64 brackets on at most 64 containers: nothing here can wrap.
 #[inline(never)]
-fn mixed_brackets((open, close, curly): (u64, u64, u64), carry: &mut State) -> Result<Nest, Fault> {
+fn mixed_brackets((open, close, curly): (u64, u64, u64), carry: &mut State) -> Nest {
     let mut all = open | close;
     let mut stack = carry.stack;
     let mut objects = (stack & 1).wrapping_neg();
-    // Of at most 64 brackets on at most 64 containers: nothing here can wrap.
     let mut depth = carry.depth.cast_signed();
     let mut depth_min = depth;
     let mut mismatch = 0;
@@ -614,16 +663,13 @@ fn mixed_brackets((open, close, curly): (u64, u64, u64), carry: &mut State) -> R
         depth = depth.wrapping_add(if is_open == 1 { 1 } else { -1 });
         depth_min = depth_min.min(depth);
     }
-    if depth_min < 0 {
-        return Err(Fault::Syntax(0));
-    }
     carry.stack = stack;
     carry.depth = depth.cast_unsigned();
-    Ok(Nest {
+    Nest {
         objects,
-        mismatch: mismatch & 1,
         depth_min: depth_min.cast_unsigned(),
-    })
+        is_wrong: mismatch & 1 == 1 || depth_min < 0,
+    }
 }
 
 /// Each byte's bits the other way round.
@@ -646,12 +692,12 @@ fn deep_brackets(
     (open, close, curly): (u64, u64, u64),
     carry: &mut State,
     deep: &mut [u64; DEEP_WORDS],
-) -> Result<Nest, Fault> {
+) -> Nest {
     let mut all = open | close;
     let mut nest = Nest {
         objects: 0,
-        mismatch: 0,
         depth_min: carry.depth,
+        is_wrong: false,
     };
     let mut from = 0;
     while all != 0 {
@@ -662,9 +708,6 @@ fn deep_brackets(
         from = at;
         let kind = curly >> at & 1;
         if open >> at & 1 == 1 {
-            if carry.depth as usize >= DEPTH_MAX {
-                return Err(Fault::Depth);
-            }
             let mut lifted = kind;
             for word in [&mut carry.stack].into_iter().chain(deep.iter_mut()) {
                 let top = *word >> 63;
@@ -672,62 +715,63 @@ fn deep_brackets(
                 lifted = top;
             }
             carry.depth += 1;
+            nest.is_wrong |= is_too_deep(carry.depth);
         } else {
-            nest.mismatch |= innermost ^ kind;
+            nest.is_wrong |= innermost != kind || carry.depth == 0;
             let mut lowered = 0;
             for word in deep.iter_mut().rev().chain([&mut carry.stack]) {
                 let bottom = *word << 63;
                 *word = *word >> 1 | lowered;
                 lowered = bottom;
             }
-            carry.depth = carry.depth.checked_sub(1).ok_or(Fault::Syntax(0))?;
+            carry.depth = carry.depth.saturating_sub(1);
         }
         nest.depth_min = nest.depth_min.min(carry.depth);
     }
     nest.objects |= (carry.stack & 1).wrapping_neg() & !below(from);
-    Ok(nest)
+    nest
 }
 
 /// What a block holds outside all containers.
-struct Top {
-    region: u64,
-    /// Brackets that open a root.
-    opened: u64,
-    /// Brackets that close one.
-    closed: u64,
+struct Ends {
+    /// Where documents begin that are no containers, and where others end.
+    roots: u64,
+    wrong: u64,
 }
 
 /// Only for blocks that touch the top level: once a document.
 #[cold]
 #[inline(never)]
-fn top_level((open, close): (u64, u64), depth: u32) -> Top {
-    let mut all = open | close;
+fn top_level(tokens: Tokens, space: u64, depth: u32, carry: &mut State) -> Ends {
+    let mut all = tokens.open | tokens.close;
     let mut depth = depth;
-    let mut top = Top {
-        region: 0,
-        opened: 0,
-        closed: 0,
-    };
+    let [mut region, mut opened, mut closed] = [0; 3];
     let mut from = 0;
     while all != 0 {
         let at = all.trailing_zeros() as usize;
         all &= all - 1;
-        if open >> at & 1 == 1 {
+        if tokens.open >> at & 1 == 1 {
             if depth == 0 {
-                top.region |= below(at) & !below(from);
-                top.opened |= 1 << at;
+                region |= below(at) & !below(from);
+                opened |= 1 << at;
             }
             depth = depth.saturating_add(1);
         } else {
             depth = depth.saturating_sub(1);
             if depth == 0 {
-                top.closed |= 1 << at;
+                closed |= 1 << at;
                 from = at + 1;
             }
         }
     }
     if depth == 0 {
-        top.region |= !below(from);
+        region |= !below(from);
     }
-    top
+    let starts = tokens.starts & region;
+    let began = starts | opened;
+    carry.document_count += u64::from(began.count_ones());
+    Ends {
+        roots: starts | closed,
+        wrong: region & (tokens.colon | tokens.comma) | began & !(space << 1 | carry.spaced),
+    }
 }

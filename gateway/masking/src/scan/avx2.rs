@@ -50,6 +50,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
+        // SAFETY: `self` proves that the machine has AVX2.
+        unsafe { is_plain(block) }
+    }
+
+    #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
@@ -123,17 +129,40 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
             _mm256_cmpeq_epi8(_mm256_max_epu8(low, control), control),
             _mm256_cmpeq_epi8(_mm256_max_epu8(high, control), control),
         ),
-        is_rare: _mm256_movemask_epi8(_mm256_or_si256(
-            _mm256_or_si256(
-                _mm256_cmpeq_epi8(low, backslash),
-                _mm256_cmpeq_epi8(high, backslash),
-            ),
-            _mm256_cmpeq_epi8(
-                _mm256_max_epu8(_mm256_min_epu8(low, high), control),
-                control,
-            ),
-        )) != 0,
+        rare: u8::from(
+            _mm256_movemask_epi8(_mm256_or_si256(
+                _mm256_or_si256(
+                    _mm256_cmpeq_epi8(low, backslash),
+                    _mm256_cmpeq_epi8(high, backslash),
+                ),
+                _mm256_cmpeq_epi8(
+                    _mm256_max_epu8(_mm256_min_epu8(low, high), control),
+                    control,
+                ),
+            )) != 0,
+        ),
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let (halves, _) = block.as_chunks::<32>();
+    let [low, high] = halves else {
+        return false;
+    };
+    let (low, high) = (load(low), load(high));
+    let either = |byte: u8| {
+        let byte = _mm256_set1_epi8(byte.cast_signed());
+        _mm256_or_si256(_mm256_cmpeq_epi8(low, byte), _mm256_cmpeq_epi8(high, byte))
+    };
+    let control = _mm256_set1_epi8(0x1F);
+    let controls = _mm256_cmpeq_epi8(
+        _mm256_max_epu8(_mm256_min_epu8(low, high), control),
+        control,
+    );
+    let special = _mm256_or_si256(_mm256_or_si256(either(b'"'), either(b'\\')), controls);
+    _mm256_movemask_epi8(special) == 0
 }
 
 #[inline]

@@ -52,6 +52,12 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
+        // SAFETY: `self` proves that the machine has AVX-512 F and BW.
+        unsafe { is_plain(block) }
+    }
+
+    #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
@@ -103,8 +109,17 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         comma: equal(bytes, b','),
         space: _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, bytes), bytes),
         control,
-        is_rare: backslash | control != 0,
+        rare: u8::from(backslash | control != 0),
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let bytes = load(block);
+    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()));
+    let controls = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
+    equal(b'"') | equal(b'\\') | controls == 0
 }
 
 #[inline]

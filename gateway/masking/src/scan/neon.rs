@@ -43,6 +43,12 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
+        let classes = self.classify(block);
+        classes.rare == 0 && classes.quote == 0
+    }
+
+    #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         super::swar::Swar.prefix_xor(bits)
     }
@@ -102,6 +108,6 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(space) << at;
         classes.control |= bits(vcltq_u8(bytes, case)) << at;
     }
-    classes.is_rare = classes.backslash | classes.control != 0;
+    classes.rare = u8::from(classes.backslash | classes.control != 0);
     classes
 }

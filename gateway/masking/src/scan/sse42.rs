@@ -45,6 +45,12 @@ impl Isa for Sse42 {
     }
 
     #[inline(always)]
+    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
+        let classes = self.classify(block);
+        classes.rare == 0 && classes.quote == 0
+    }
+
+    #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
@@ -98,7 +104,7 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(_mm_cmpeq_epi8(_mm_shuffle_epi8(table, bytes), bytes));
         classes.control |= bits(_mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
     }
-    classes.is_rare = classes.backslash | classes.control != 0;
+    classes.rare = u8::from(classes.backslash | classes.control != 0);
     classes
 }
 

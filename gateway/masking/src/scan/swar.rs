@@ -45,8 +45,14 @@ impl Isa for Swar {
             classes.space |= gather(space | equal(word, b'\r')) << at;
             classes.control |= gather(zero_bytes(word & LOW.wrapping_mul(0xE0))) << at;
         }
-        classes.is_rare = classes.backslash | classes.control != 0;
+        classes.rare = u8::from(classes.backslash | classes.control != 0);
         classes
+    }
+
+    #[inline(always)]
+    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
+        let classes = self.classify(block);
+        classes.rare == 0 && classes.quote == 0
     }
 
     #[inline(always)]
