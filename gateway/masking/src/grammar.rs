@@ -95,6 +95,8 @@ struct State {
     /// Digits that a `\u` still wants.
     hex_due: u8,
     document_count: u64,
+    /// Not zero: a byte above 0x7F was in the window.
+    high: u8,
 }
 
 impl Carry {
@@ -114,6 +116,7 @@ impl Carry {
             scalar: Scalar::START,
             hex_due: 0,
             document_count: 0,
+            high: 0,
         };
         Self {
             documents,
@@ -198,8 +201,9 @@ pub(crate) fn pass<I: Isa>(
         step::<I, false>(isa, piece, classes, (&mut state, text, block))
             .map_err(|fault| fault.moved(whole.len() * BLOCK))?;
     }
+    let is_ascii = std::mem::take(&mut state.high) == 0;
     carry.state = state;
-    if carry.utf8.is_pending() || !window.is_ascii() {
+    if carry.utf8.is_pending() || !is_ascii {
         carry.utf8.check(window)?;
     }
     Ok(())
@@ -231,6 +235,7 @@ impl Classes {
             space: self.space & valid,
             control: self.control & valid,
             rare: self.rare,
+            high: self.high,
         }
     }
 }
@@ -358,7 +363,7 @@ struct Strings {
     wrong: u64,
 }
 
-/// Of a block with escapes or control characters.
+/// Of a block with escapes, control characters or bytes above 0x7F.
 #[inline(always)]
 fn escaped_strings<I: Isa, const FULL: bool>(
     isa: I,
@@ -377,6 +382,7 @@ fn escaped_strings<I: Isa, const FULL: bool>(
         wrong |= escapes(piece, special, &mut carry.hex_due);
     }
     carry.escape_due = carry.escaped | u64::from(carry.hex_due);
+    carry.high |= classes.high;
     Strings {
         quote,
         parity,
@@ -384,7 +390,7 @@ fn escaped_strings<I: Isa, const FULL: bool>(
     }
 }
 
-/// Not zero if escapes or control characters must be looked at.
+/// Not zero if escapes, control characters or bytes above 0x7F must be looked at.
 #[inline(always)]
 const fn rare(classes: Classes, carry: &State) -> u64 {
     classes.rare as u64 | carry.escape_due

@@ -49,8 +49,11 @@ pub(crate) struct Classes {
     pub space: u64,
     /// Below 0x20.
     pub control: u64,
-    /// 1 if there is a `\` or a byte below 0x20: cheaper than their masks, which few blocks need.
+    /// 1 if there is a `\`, a byte below 0x20 or one above 0x7F: cheaper than their masks, which few
+    /// blocks need.
     pub rare: u8,
+    /// 1 if there is a byte above 0x7F.
+    pub high: u8,
 }
 
 /// What the walk needs to know of 64 bytes. One cache line.
@@ -80,7 +83,7 @@ pub(crate) struct Block {
 /// One instruction set. Each method is inlined into a function compiled for it.
 pub(crate) trait Isa: Copy {
     fn classify(self, block: &[u8; BLOCK]) -> Classes;
-    /// There is no `"`, no `\` and no byte below 0x20.
+    /// There is no `"`, no `\` and no byte below 0x20 or above 0x7F.
     fn is_plain(self, block: &[u8; BLOCK]) -> bool;
     /// Bit `n` of the result is the parity of bits `0..=n`.
     fn prefix_xor(self, bits: u64) -> u64;

@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
-    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
-    _pdep_u64, _pext_u64,
+    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epi8,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8,
+    _mm256_slli_epi16, _pdep_u64, _pext_u64,
 };
 
 use super::{BLOCK, Block, Classes, Isa};
@@ -112,7 +112,6 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
     );
     let control = _mm256_set1_epi8(0x1F);
-    let backslash = _mm256_set1_epi8(b'\\'.cast_signed());
     Classes {
         quote: equal(low, high, b'"'),
         backslash: equal(low, high, b'\\'),
@@ -129,18 +128,8 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
             _mm256_cmpeq_epi8(_mm256_max_epu8(low, control), control),
             _mm256_cmpeq_epi8(_mm256_max_epu8(high, control), control),
         ),
-        rare: u8::from(
-            _mm256_movemask_epi8(_mm256_or_si256(
-                _mm256_or_si256(
-                    _mm256_cmpeq_epi8(low, backslash),
-                    _mm256_cmpeq_epi8(high, backslash),
-                ),
-                _mm256_cmpeq_epi8(
-                    _mm256_max_epu8(_mm256_min_epu8(low, high), control),
-                    control,
-                ),
-            )) != 0,
-        ),
+        rare: u8::from(_mm256_movemask_epi8(rare(low, high)) != 0),
+        high: u8::from(_mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0),
     }
 }
 
@@ -152,17 +141,26 @@ fn is_plain(block: &[u8; BLOCK]) -> bool {
         return false;
     };
     let (low, high) = (load(low), load(high));
-    let either = |byte: u8| {
-        let byte = _mm256_set1_epi8(byte.cast_signed());
-        _mm256_or_si256(_mm256_cmpeq_epi8(low, byte), _mm256_cmpeq_epi8(high, byte))
-    };
-    let control = _mm256_set1_epi8(0x1F);
-    let controls = _mm256_cmpeq_epi8(
-        _mm256_max_epu8(_mm256_min_epu8(low, high), control),
-        control,
+    let quote = _mm256_set1_epi8(b'"'.cast_signed());
+    let quotes = _mm256_or_si256(
+        _mm256_cmpeq_epi8(low, quote),
+        _mm256_cmpeq_epi8(high, quote),
     );
-    let special = _mm256_or_si256(_mm256_or_si256(either(b'"'), either(b'\\')), controls);
-    _mm256_movemask_epi8(special) == 0
+    _mm256_movemask_epi8(_mm256_or_si256(quotes, rare(low, high))) == 0
+}
+
+/// Not zero where one of two bytes is a `\`, below 0x20 or above 0x7F.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rare(low: __m256i, high: __m256i) -> __m256i {
+    let backslash = _mm256_set1_epi8(b'\\'.cast_signed());
+    let backslashes = _mm256_or_si256(
+        _mm256_cmpeq_epi8(low, backslash),
+        _mm256_cmpeq_epi8(high, backslash),
+    );
+    // With signs: what is above 0x7F is below zero.
+    let others = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), _mm256_min_epi8(low, high));
+    _mm256_or_si256(backslashes, others)
 }
 
 #[inline]

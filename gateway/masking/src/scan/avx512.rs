@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
-    _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_test_epi8_mask, _pdep_u64,
-    _pext_u64,
+    _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_cmplt_epu8_mask,
+    _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
+    _mm512_shuffle_epi8, _mm512_test_epi8_mask, _pdep_u64, _pext_u64,
 };
 
 use super::{BLOCK, Block, Classes, Isa};
@@ -97,19 +97,18 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
     let table = _mm512_broadcast_i32x4(_mm_setr_epi8(
         0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
     ));
-    let backslash = equal(bytes, b'\\');
-    let control = _mm512_cmplt_epu8_mask(bytes, case);
     Classes {
         quote: equal(bytes, b'"'),
-        backslash,
+        backslash: equal(bytes, b'\\'),
         open: equal(folded, b'{'),
         close: equal(folded, b'}'),
         curly: _mm512_test_epi8_mask(bytes, case),
         colon: equal(bytes, b':'),
         comma: equal(bytes, b','),
         space: _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, bytes), bytes),
-        control,
-        rare: u8::from(backslash | control != 0),
+        control: _mm512_cmplt_epu8_mask(bytes, case),
+        rare: u8::from(rare(bytes) != 0),
+        high: u8::from(_mm512_movepi8_mask(bytes) != 0),
     }
 }
 
@@ -117,9 +116,18 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn is_plain(block: &[u8; BLOCK]) -> bool {
     let bytes = load(block);
-    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()));
-    let controls = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
-    equal(b'"') | equal(b'\\') | controls == 0
+    let quote = _mm512_set1_epi8(b'"'.cast_signed());
+    rare(bytes) | _mm512_cmpeq_epi8_mask(bytes, quote) == 0
+}
+
+/// Bytes that are a `\`, below 0x20 or above 0x7F.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn rare(bytes: __m512i) -> u64 {
+    let backslash = _mm512_set1_epi8(b'\\'.cast_signed());
+    // With signs: what is above 0x7F is below zero.
+    let others = _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(0x20));
+    _mm512_cmpeq_epi8_mask(bytes, backslash) | others
 }
 
 #[inline]

@@ -18,9 +18,10 @@ pub(crate) fn classify(block: &[u8; BLOCK]) -> Classes {
         comma: mask(|byte| byte == b','),
         space: mask(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')),
         control: mask(|byte| byte < 0x20),
+        high: block.iter().any(|byte| *byte > 0x7F).into(),
         rare: block
             .iter()
-            .any(|byte| *byte < 0x20 || *byte == b'\\')
+            .any(|byte| !matches!(byte, 0x20..=0x7F) || *byte == b'\\')
             .into(),
     }
 }

@@ -104,7 +104,8 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(_mm_cmpeq_epi8(_mm_shuffle_epi8(table, bytes), bytes));
         classes.control |= bits(_mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
     }
-    classes.rare = u8::from(classes.backslash | classes.control != 0);
+    classes.high = u8::from(!block.is_ascii());
+    classes.rare = classes.high | u8::from(classes.backslash | classes.control != 0);
     classes
 }
 
