@@ -2,32 +2,33 @@
 //!
 //! Token order is checked by *following*: from the tokens of one kind to the token after each, over
 //! white space and the insides of strings and scalars, by the carry of one addition. With `fo`, `fs`,
-//! `fk` and `fc` for the tokens after an open bracket (or at the start), after `:` or `,`, where a key
-//! is due, and where its colon is due, a text is JSON if and only if in every block
+//! `fk` and `fc` for the tokens after an open bracket, `:` or `,` (or at the start), after `:` or `,`,
+//! where a key is due, and where its colon is due, a text is JSON if and only if in every block
 //!
-//! - a value or key stands at `fo` or `fs`, and a comma at neither;
+//! - a value or key stands at `fo`, and a comma does not;
 //! - no close bracket stands at `fs`;
 //! - at `fk` stands a string, or the close of an empty object;
 //! - the colons are exactly `fc`;
 //! - brackets match by type, scalars and escapes are well formed, no control character is in a string.
 //!
-//! `fk` needs to know which commas are an object's; that and the matching take the one serial loop
-//! here, over brackets.
+//! `fk` needs to know which commas are an object's; that and the matching are the business of
+//! [`brackets`]. What most blocks do not have (white space and scalars between tokens, escapes, control
+//! characters, bytes above 0x7F) costs them one branch each.
 
 #![forbid(unsafe_code)]
 
+mod brackets;
 mod scalar;
+mod strings;
 mod utf8;
 
 use crate::scan::{BLOCK, Block, Classes, Isa};
+use brackets::{DEEP_WORDS, brackets, is_too_deep};
 use scalar::Scalar;
+use strings::{Strings, rare, strings};
 use utf8::Utf8Tail;
 
-/// BOUND: Kubernetes nests to about 30; a text that opens more containers than this is refused.
-pub const DEPTH_MAX: usize = 512;
-
-const DEEP_WORDS: usize = DEPTH_MAX / 64 - 1;
-const EVEN: u64 = 0x5555_5555_5555_5555;
+pub use brackets::DEPTH_MAX;
 
 /// How many documents a body may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,24 +270,11 @@ fn step<I: Isa, const FULL: bool>(
     let len = piece.len;
     let valid = if FULL { !0 } else { below(len) };
 
-    let rare = rare(classes, carry);
-    let strings = if rare == 0 {
-        Strings {
-            quote: classes.quote,
-            parity: isa.prefix_xor(classes.quote) ^ carry.in_string,
-            wrong: 0,
-        }
-    } else {
-        escaped_strings::<I, FULL>(isa, piece, classes, carry)
-    };
     let Strings {
         quote,
         parity,
         mut wrong,
-    } = strings;
-    // What is known is written at once, so that it need not be kept in a register.
-    masks.quote = quote;
-    masks.backslash = if rare == 0 { 0 } else { classes.backslash };
+    } = strings::<I, FULL>(isa, piece, classes, (carry, masks));
     carry.in_string = (parity.cast_signed() >> 63).cast_unsigned();
     let inside = parity & valid;
 
@@ -347,53 +335,6 @@ fn step<I: Isa, const FULL: bool>(
         _ if is_too_deep(carry.depth) => Err(Fault::Depth),
         _ => Err(Fault::Syntax(0)),
     }
-}
-
-/// Fewer than none are not.
-const fn is_too_deep(depth: u32) -> bool {
-    depth.cast_signed() > 0 && depth as usize > DEPTH_MAX
-}
-
-/// Where strings are.
-struct Strings {
-    /// Quotes that open or close one.
-    quote: u64,
-    /// Strings without their closing quotes; means nothing beyond the block's length.
-    parity: u64,
-    wrong: u64,
-}
-
-/// Of a block with escapes, control characters or bytes above 0x7F.
-#[inline(always)]
-fn escaped_strings<I: Isa, const FULL: bool>(
-    isa: I,
-    piece: Piece<'_>,
-    classes: Classes,
-    carry: &mut State,
-) -> Strings {
-    let valid = if FULL { !0 } else { below(piece.len) };
-    let escaped = escaped_ends::<FULL>(classes.backslash, piece.len, carry) & valid;
-    let quote = classes.quote & !escaped;
-    let parity = isa.prefix_xor(quote) ^ carry.in_string;
-    let inside = parity & valid;
-    let mut wrong = classes.control & inside;
-    let special = escaped & inside & !classes.quote;
-    if special != 0 || carry.hex_due != 0 {
-        wrong |= escapes(piece, special, &mut carry.hex_due);
-    }
-    carry.escape_due = carry.escaped | u64::from(carry.hex_due);
-    carry.high |= classes.high;
-    Strings {
-        quote,
-        parity,
-        wrong,
-    }
-}
-
-/// Not zero if escapes, control characters or bytes above 0x7F must be looked at.
-#[inline(always)]
-const fn rare(classes: Classes, carry: &State) -> u64 {
-    classes.rare as u64 | carry.escape_due
 }
 
 /// The masks of a block that lies wholly within a string.
@@ -491,62 +432,6 @@ fn order<const FULL: bool>(
     )
 }
 
-/// The bytes after an odd run of backslashes, none of them a backslash.
-#[inline(always)]
-fn escaped_ends<const FULL: bool>(backslash: u64, len: usize, carry: &mut State) -> u64 {
-    let first = carry.escaped;
-    if backslash | first == 0 {
-        return 0;
-    }
-    // A backslash that is itself escaped begins no run.
-    let runs = backslash & !first;
-    let starts = runs & !(runs << 1);
-    let (even, _) = runs.overflowing_add(starts & EVEN);
-    let (odd, overflow) = runs.overflowing_add(starts & !EVEN);
-    // From an even start to an odd end, or the other way round, is an odd number of backslashes.
-    let ends = (even & !EVEN | odd & EVEN) & !runs;
-    carry.escaped = if FULL {
-        u64::from(overflow)
-    } else {
-        ends >> len & 1
-    };
-    ends | first & !backslash
-}
-
-/// The escapes that are neither `\"` nor `\\`: which are wrong. Digits wanted by the last are left
-/// in `hex_due`.
-#[inline(never)]
-fn escapes(piece: Piece<'_>, mut special: u64, hex_due: &mut u8) -> u64 {
-    let bytes = piece.bytes.get(..piece.len).unwrap_or(piece.bytes);
-    let mut wrong = 0;
-    let mut digits = |from: usize, due: u8| {
-        let mut due = due;
-        for (at, byte) in bytes.iter().enumerate().skip(from) {
-            if due == 0 {
-                break;
-            }
-            due -= 1;
-            if !byte.is_ascii_hexdigit() {
-                wrong |= 1 << at;
-                return 0;
-            }
-        }
-        due
-    };
-    let mut due = digits(0, *hex_due);
-    while special != 0 {
-        let at = special.trailing_zeros() as usize;
-        special &= special - 1;
-        match bytes.get(at) {
-            Some(b'b' | b'f' | b'n' | b'r' | b't' | b'/') => {}
-            Some(b'u') => due = digits(at + 1, 4),
-            Some(_) | None => return 1 << at,
-        }
-    }
-    *hex_due = due;
-    wrong
-}
-
 /// Walks the scalars of a block: which are wrong.
 #[inline(never)]
 fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
@@ -586,156 +471,6 @@ fn scalars(piece: Piece<'_>, scalar: u64, carry: &mut State) -> u64 {
         rest &= !below(end);
     }
     wrong
-}
-
-/// What the brackets of a block say.
-struct Nest {
-    /// Positions whose innermost container is an object.
-    objects: u64,
-    depth_min: u32,
-    /// A close is of the wrong type or has no open, or there are too many opens.
-    is_wrong: bool,
-}
-
-#[inline(always)]
-fn brackets<I: Isa>(
-    isa: I,
-    (open, close, curly): (u64, u64, u64),
-    carry: &mut State,
-    deep: &mut [u64; DEEP_WORDS],
-) -> Nest {
-    let innermost = carry.stack & 1;
-    if open | close == 0 {
-        return Nest {
-            objects: innermost.wrapping_neg(),
-            depth_min: carry.depth,
-            is_wrong: false,
-        };
-    }
-    // An empty container changes nothing, and most of `managedFields` is `{}`.
-    let empty = open & close >> 1 & !(curly ^ curly >> 1);
-    let opens = open & !empty;
-    let closes = close & !(empty << 1);
-    let open_count = opens.count_ones();
-    let close_behind_open = closes & opens.wrapping_neg();
-    // One branch for all: eight opens at most, 56 containers at most.
-    let others = close_behind_open | u64::from(open_count >> 3 | carry.depth + 7 >> 6);
-    if !I::COMPRESSES || others != 0 {
-        if carry.depth + open_count > 64 {
-            return deep_brackets((open, close, curly), carry, deep);
-        }
-        return mixed_brackets((opens, closes, curly), carry);
-    }
-    // First all closes, then all opens: nine blocks of ten.
-    let close_count = closes.count_ones();
-    let wrong = isa.compress(curly, closes) ^ carry.stack;
-    let objects_after = isa.expand(carry.stack >> 1, closes) | curly & opens;
-    let depth_min = carry.depth.wrapping_sub(close_count);
-    let reversed = REVERSED.get(isa.compress(curly, opens) as usize & 255);
-    let lifted = u64::from(reversed.copied().unwrap_or_default()) >> (8 - open_count);
-    carry.stack = carry.stack.wrapping_shr(close_count) << open_count | lifted;
-    carry.depth = depth_min.wrapping_add(open_count);
-    Nest {
-        // From each bracket that leaves an object the innermost container to the next bracket.
-        objects: !(objects_after << 1 | innermost).wrapping_add(!(opens | closes)),
-        depth_min,
-        is_wrong: wrong & !(!0_u64).wrapping_shl(close_count) != 0 || depth_min.cast_signed() < 0,
-    }
-}
-
-/// The same one by one. Of at most 64 brackets on at most 64 containers: nothing here can wrap.
-#[inline(never)]
-fn mixed_brackets((open, close, curly): (u64, u64, u64), carry: &mut State) -> Nest {
-    let mut all = open | close;
-    let mut stack = carry.stack;
-    let mut objects = (stack & 1).wrapping_neg();
-    let mut depth = carry.depth.cast_signed();
-    let mut depth_min = depth;
-    let mut mismatch = 0;
-    while all != 0 {
-        let at = all.trailing_zeros();
-        all &= all.wrapping_sub(1);
-        let kind = curly >> at & 1;
-        let is_open = open >> at & 1;
-        mismatch |= (stack ^ kind) & !is_open;
-        let next = if is_open == 1 {
-            stack << 1 | kind
-        } else {
-            stack >> 1
-        };
-        // From here on the innermost container is another.
-        objects ^= ((stack ^ next) & 1).wrapping_neg() << at;
-        stack = next;
-        depth = depth.wrapping_add(if is_open == 1 { 1 } else { -1 });
-        depth_min = depth_min.min(depth);
-    }
-    carry.stack = stack;
-    carry.depth = depth.cast_unsigned();
-    Nest {
-        objects,
-        depth_min: depth_min.cast_unsigned(),
-        is_wrong: mismatch & 1 == 1 || depth_min < 0,
-    }
-}
-
-/// Each byte's bits the other way round.
-static REVERSED: [u8; 256] = reversed_table();
-
-const fn reversed_table() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).reverse_bits();
-        byte += 1;
-    }
-    table
-}
-
-/// The same beyond what one register holds.
-#[cold]
-#[inline(never)]
-fn deep_brackets(
-    (open, close, curly): (u64, u64, u64),
-    carry: &mut State,
-    deep: &mut [u64; DEEP_WORDS],
-) -> Nest {
-    let mut all = open | close;
-    let mut nest = Nest {
-        objects: 0,
-        depth_min: carry.depth,
-        is_wrong: false,
-    };
-    let mut from = 0;
-    while all != 0 {
-        let at = all.trailing_zeros() as usize;
-        all &= all - 1;
-        let innermost = carry.stack & 1;
-        nest.objects |= innermost.wrapping_neg() & below(at) & !below(from);
-        from = at;
-        let kind = curly >> at & 1;
-        if open >> at & 1 == 1 {
-            let mut lifted = kind;
-            for word in [&mut carry.stack].into_iter().chain(deep.iter_mut()) {
-                let top = *word >> 63;
-                *word = *word << 1 | lifted;
-                lifted = top;
-            }
-            carry.depth += 1;
-            nest.is_wrong |= is_too_deep(carry.depth);
-        } else {
-            nest.is_wrong |= innermost != kind || carry.depth == 0;
-            let mut lowered = 0;
-            for word in deep.iter_mut().rev().chain([&mut carry.stack]) {
-                let bottom = *word << 63;
-                *word = *word >> 1 | lowered;
-                lowered = bottom;
-            }
-            carry.depth = carry.depth.saturating_sub(1);
-        }
-        nest.depth_min = nest.depth_min.min(carry.depth);
-    }
-    nest.objects |= (carry.stack & 1).wrapping_neg() & !below(from);
-    nest
 }
 
 /// What a block holds outside all containers.

@@ -83,16 +83,52 @@ pub(crate) struct Block {
 /// One instruction set. Each method is inlined into a function compiled for it.
 pub(crate) trait Isa: Copy {
     fn classify(self, block: &[u8; BLOCK]) -> Classes;
-    /// There is no `"`, no `\` and no byte below 0x20 or above 0x7F.
-    fn is_plain(self, block: &[u8; BLOCK]) -> bool;
     /// Bit `n` of the result is the parity of bits `0..=n`.
     fn prefix_xor(self, bits: u64) -> u64;
-    /// Whether [`Self::compress`] and [`Self::expand`] are instructions.
-    const COMPRESSES: bool;
-    /// The bits at the places of a mask, side by side from bit 0 on.
-    fn compress(self, bits: u64, mask: u64) -> u64;
-    /// The lowest bits, one to each place of a mask.
-    fn expand(self, bits: u64, mask: u64) -> u64;
+
+    /// There is no `"`, no `\` and no byte below 0x20 or above 0x7F.
+    #[inline(always)]
+    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
+        let classes = self.classify(block);
+        classes.rare == 0 && classes.quote == 0
+    }
+
+    /// The bits at the places of a mask, side by side from bit 0 on; `None` without an instruction
+    /// for it.
+    #[inline(always)]
+    fn compress(self, _bits: u64, _mask: u64) -> Option<u64> {
+        None
+    }
+
+    /// The lowest bits, one at each place of a mask; `None` without an instruction for it.
+    #[inline(always)]
+    fn expand(self, _bits: u64, _mask: u64) -> Option<u64> {
+        None
+    }
+}
+
+/// What a kernel says of one block.
+#[cfg(any(test, feature = "fuzzing"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Looks {
+    pub classes: Classes,
+    pub is_plain: bool,
+    pub parity: u64,
+    pub compressed: Option<u64>,
+    pub expanded: Option<u64>,
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Looks {
+    /// It is the specification's, but for what the machine has no instructions for.
+    pub(crate) fn agrees(self, specified: Self) -> bool {
+        let known = Self {
+            compressed: self.compressed.or(specified.compressed),
+            expanded: self.expanded.or(specified.expanded),
+            ..self
+        };
+        known == specified
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,23 +220,29 @@ impl Kernel {
         }
     }
 
-    /// The classes of one block, for the comparison of kernels.
+    /// All that it says of one block, for the comparison of kernels.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn classify(self, block: &[u8; BLOCK]) -> (Classes, u64) {
-        fn both<I: Isa>(isa: I, block: &[u8; BLOCK]) -> (Classes, u64) {
+    pub(crate) fn looks(self, block: &[u8; BLOCK]) -> Looks {
+        fn all<I: Isa>(isa: I, block: &[u8; BLOCK]) -> Looks {
             let classes = isa.classify(block);
-            (classes, isa.prefix_xor(classes.quote))
+            Looks {
+                classes,
+                is_plain: isa.is_plain(block),
+                parity: isa.prefix_xor(classes.quote),
+                compressed: isa.compress(classes.curly, classes.open | classes.close),
+                expanded: isa.expand(classes.curly, classes.open | classes.close),
+            }
         }
         match self.0 {
-            Choice::Swar => both(swar::Swar, block),
+            Choice::Swar => all(swar::Swar, block),
             #[cfg(target_arch = "x86_64")]
-            Choice::Sse42(isa) => both(isa, block),
+            Choice::Sse42(isa) => all(isa, block),
             #[cfg(target_arch = "x86_64")]
-            Choice::Avx2(isa) => both(isa, block),
+            Choice::Avx2(isa) => all(isa, block),
             #[cfg(target_arch = "x86_64")]
-            Choice::Avx512(isa) => both(isa, block),
+            Choice::Avx512(isa) => all(isa, block),
             #[cfg(target_arch = "aarch64")]
-            Choice::Neon(isa) => both(isa, block),
+            Choice::Neon(isa) => all(isa, block),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Two registers of 32 bytes.
 
 use std::arch::x86_64::{
-    __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
+    __cpuid, __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
     _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epi8,
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8,
     _mm256_slli_epi16, _pdep_u64, _pext_u64,
@@ -13,7 +13,11 @@ use crate::grammar::{self, Carry, Fault};
 /// Proof that the machine has AVX2, BMI1, BMI2, LZCNT, POPCNT and PCLMULQDQ: only [`Self::detect`]
 /// makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2 {
+    /// PEXT and PDEP take a few cycles, as on all machines but AMD's before Zen 3, where they take
+    /// some for each bit.
+    compresses: bool,
+}
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
@@ -23,7 +27,9 @@ impl Avx2 {
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt")
             && is_x86_feature_detected!("pclmulqdq");
-        found.then_some(Self(()))
+        found.then(|| Self {
+            compresses: !has_slow_pext(),
+        })
     }
 
     pub(super) fn pass(
@@ -61,19 +67,34 @@ impl Isa for Avx2 {
         unsafe { prefix_xor(bits) }
     }
 
-    const COMPRESSES: bool = true;
-
     #[inline(always)]
-    fn compress(self, bits: u64, mask: u64) -> u64 {
+    fn compress(self, bits: u64, mask: u64) -> Option<u64> {
         // SAFETY: `self` proves that the machine has BMI2.
-        unsafe { compress(bits, mask) }
+        self.compresses.then(|| unsafe { compress(bits, mask) })
     }
 
     #[inline(always)]
-    fn expand(self, bits: u64, mask: u64) -> u64 {
+    fn expand(self, bits: u64, mask: u64) -> Option<u64> {
         // SAFETY: `self` proves that the machine has BMI2.
-        unsafe { expand(bits, mask) }
+        self.compresses.then(|| unsafe { expand(bits, mask) })
     }
+}
+
+/// An AMD of family 17h (Zen, Zen+, Zen 2) or older, or a Hygon of family 18h, which is a Zen.
+///
+/// AMD publication 56305, "Software Optimization Guide for AMD Family 17h Models 30h and Greater":
+/// PEXT and PDEP are microcode there. CPUID: publication 25481.
+fn has_slow_pext() -> bool {
+    let vendor = __cpuid(0);
+    let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+    is_pext_slow(name.as_flattened(), __cpuid(1).eax)
+}
+
+/// Of a vendor's name and a signature, both as CPUID gives them.
+fn is_pext_slow(vendor: &[u8], signature: u32) -> bool {
+    const ZEN_3: u32 = 0x19;
+    let family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF);
+    matches!(vendor, b"AuthenticAMD" | b"HygonGenuine") && family < ZEN_3
 }
 
 #[inline]
@@ -181,4 +202,29 @@ fn compress(bits: u64, mask: u64) -> u64 {
 #[target_feature(enable = "bmi2")]
 fn expand(bits: u64, mask: u64) -> u64 {
     _pdep_u64(bits, mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_moved_together_by_loops_where_the_instruction_is_slow() {
+        for (vendor, signature, is_slow) in [
+            ("AuthenticAMD", 0x0060_0F12, true),  // Bulldozer
+            ("AuthenticAMD", 0x0080_0F12, true),  // Zen
+            ("AuthenticAMD", 0x0083_0F10, true),  // Zen 2
+            ("HygonGenuine", 0x0090_0F01, true),  // Dhyana
+            ("AuthenticAMD", 0x00A0_0F11, false), // Zen 3
+            ("AuthenticAMD", 0x00A1_0F11, false), // Zen 4
+            ("GenuineIntel", 0x0003_06C3, false), // Haswell
+            ("GenuineIntel", 0x0008_06F8, false), // Sapphire Rapids
+        ] {
+            assert_eq!(
+                is_pext_slow(vendor.as_bytes(), signature),
+                is_slow,
+                "{vendor} {signature:x}"
+            );
+        }
+    }
 }

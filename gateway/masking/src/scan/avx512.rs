@@ -63,18 +63,16 @@ impl Isa for Avx512 {
         unsafe { prefix_xor(bits) }
     }
 
-    const COMPRESSES: bool = true;
-
     #[inline(always)]
-    fn compress(self, bits: u64, mask: u64) -> u64 {
+    fn compress(self, bits: u64, mask: u64) -> Option<u64> {
         // SAFETY: `self` proves that the machine has BMI2.
-        unsafe { compress(bits, mask) }
+        Some(unsafe { compress(bits, mask) })
     }
 
     #[inline(always)]
-    fn expand(self, bits: u64, mask: u64) -> u64 {
+    fn expand(self, bits: u64, mask: u64) -> Option<u64> {
         // SAFETY: `self` proves that the machine has BMI2.
-        unsafe { expand(bits, mask) }
+        Some(unsafe { expand(bits, mask) })
     }
 }
 

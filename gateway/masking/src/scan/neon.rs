@@ -43,26 +43,8 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
-        let classes = self.classify(block);
-        classes.rare == 0 && classes.quote == 0
-    }
-
-    #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         super::swar::Swar.prefix_xor(bits)
-    }
-
-    const COMPRESSES: bool = false;
-
-    #[inline(always)]
-    fn compress(self, _: u64, _: u64) -> u64 {
-        0
-    }
-
-    #[inline(always)]
-    fn expand(self, _: u64, _: u64) -> u64 {
-        0
     }
 }
 

@@ -1,9 +1,9 @@
 //! Four registers of 16 bytes.
 
 use std::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64, _mm_loadu_si128,
-    _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
-    _mm_shuffle_epi8, _mm_slli_epi16,
+    __m128i, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_cvtsi128_si64,
+    _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+    _mm_setr_epi8, _mm_setzero_si128, _mm_shuffle_epi8, _mm_slli_epi16,
 };
 
 use super::{BLOCK, Block, Classes, Isa};
@@ -46,26 +46,14 @@ impl Isa for Sse42 {
 
     #[inline(always)]
     fn is_plain(self, block: &[u8; BLOCK]) -> bool {
-        let classes = self.classify(block);
-        classes.rare == 0 && classes.quote == 0
+        // SAFETY: `self` proves that the machine has SSE4.2.
+        unsafe { is_plain(block) }
     }
 
     #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         // SAFETY: `self` proves that the machine has PCLMULQDQ.
         unsafe { prefix_xor(bits) }
-    }
-
-    const COMPRESSES: bool = false;
-
-    #[inline(always)]
-    fn compress(self, _: u64, _: u64) -> u64 {
-        0
-    }
-
-    #[inline(always)]
-    fn expand(self, _: u64, _: u64) -> u64 {
-        0
     }
 }
 
@@ -107,6 +95,25 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
     classes.high = u8::from(!block.is_ascii());
     classes.rare = classes.high | u8::from(classes.backslash | classes.control != 0);
     classes
+}
+
+#[inline]
+#[target_feature(enable = "sse4.2")]
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let (quarters, _) = block.as_chunks::<16>();
+    let [quote, backslash, space] = [b'"', b'\\', b' ']
+        .map(u8::cast_signed)
+        .map(|byte| _mm_set1_epi8(byte));
+    let found = quarters.iter().fold(_mm_setzero_si128(), |found, quarter| {
+        let bytes = load(quarter);
+        let either = _mm_or_si128(
+            _mm_cmpeq_epi8(bytes, quote),
+            _mm_cmpeq_epi8(bytes, backslash),
+        );
+        // With signs: what is above 0x7F is below zero.
+        _mm_or_si128(found, _mm_or_si128(either, _mm_cmplt_epi8(bytes, space)))
+    });
+    _mm_movemask_epi8(found) == 0
 }
 
 #[inline]

@@ -51,12 +51,6 @@ impl Isa for Swar {
     }
 
     #[inline(always)]
-    fn is_plain(self, block: &[u8; BLOCK]) -> bool {
-        let classes = self.classify(block);
-        classes.rare == 0 && classes.quote == 0
-    }
-
-    #[inline(always)]
     fn prefix_xor(self, bits: u64) -> u64 {
         let mut sum = bits;
         sum ^= sum << 1;
@@ -65,17 +59,5 @@ impl Isa for Swar {
         sum ^= sum << 8;
         sum ^= sum << 16;
         sum ^ sum << 32
-    }
-
-    const COMPRESSES: bool = false;
-
-    #[inline(always)]
-    fn compress(self, _: u64, _: u64) -> u64 {
-        0
-    }
-
-    #[inline(always)]
-    fn expand(self, _: u64, _: u64) -> u64 {
-        0
     }
 }

@@ -591,7 +591,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// A value begins.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, start: usize, target: StateId, probe: Option<u32>) -> Option<usize> {
         let first = self.byte(start);
         self.walk.probe = probe;
@@ -654,7 +654,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// A value that an action applies to begins.
-    #[inline]
+    #[inline(always)]
     fn masked(&mut self, start: usize, target: StateId, action: &Action) -> Option<usize> {
         let first = self.byte(start);
         let is_drop = matches!(action.kind, ActionKind::Drop);
@@ -683,7 +683,7 @@ impl<'v> Cursor<'_, 'v, '_> {
     }
 
     /// Goes over a value that does not pass: to its end, where that is in the window.
-    #[inline]
+    #[inline(always)]
     fn over(&mut self, start: usize) -> Option<usize> {
         let (phase, end) = match self.byte(start) {
             b'{' | b'[' => {
