@@ -71,7 +71,7 @@ pub(crate) struct Carry {
     utf8: Utf8Tail,
 }
 
-/// The part that every block reads and writes: a local copy of it lives in registers.
+/// The part that every block reads and writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     /// All ones within a string.
