@@ -187,8 +187,8 @@ pub(crate) fn pass<I: Isa>(
     }
     if let (false, Some(block)) = (rest.is_empty(), blocks.get_mut(whole.len())) {
         let mut bytes = [b' '; BLOCK];
-        for (to, from) in bytes.iter_mut().zip(rest) {
-            *to = *from;
+        if let Some(bytes) = bytes.get_mut(..rest.len()) {
+            bytes.copy_from_slice(rest);
         }
         let classes = isa.classify(&bytes).cut(rest.len());
         let piece = Piece {

@@ -170,7 +170,6 @@ impl State {
         if self.lengths >> name.len().min(63) & 1 == 0 {
             return None;
         }
-        // Names are short: a call to compare them would cost more than comparing.
         self.edges.iter().find(|edge| is_equal(&edge.name, name))
     }
 
