@@ -642,6 +642,16 @@ fn blocks_of_quotes_and_backslashes_alone_are_read() {
 }
 
 #[test]
+fn a_block_of_quotes_alone_is_no_part_of_a_string() {
+    let program = Arc::new(MaskProgram::compile(&spec(&[], ROOT)).unwrap());
+    let text = format!("{}1", "\"".repeat(64));
+    for kernel in Kernel::available() {
+        let outcome = run(&program, kernel, text.as_bytes(), &[]);
+        assert!(outcome.end.is_err(), "{}", kernel.name());
+    }
+}
+
+#[test]
 fn a_summary_counts_documents_values_and_bytes() {
     let program = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Redact)], WATCH)).unwrap());
     let mut masker = Masker::new(program, Kernel::best());
@@ -742,6 +752,21 @@ fn depth_is_bounded_and_exact_beyond_one_register() {
         7,
     );
     assert_eq!(outcome.end, Err(MaskFault::TooDeep));
+}
+
+#[test]
+fn a_close_before_any_number_of_opens_is_matched() {
+    let mut pair = Pair::new(spec(&[("**.a", Strategy::Redact)], ROOT));
+    let mut seeded = Seeded::new(6);
+    for count in (0..40).step_by(if cfg!(miri) { 17 } else { 1 }) {
+        for first in ["[1]", "[[1]]"] {
+            let opens = format!("{:>64}{first},{}", "[", "[".repeat(count));
+            let text = format!("{opens:<128}0{}]", "]".repeat(count));
+            assert!(pair.check(text.as_bytes(), &mut seeded).is_some());
+            let wrong = text.replacen(']', "}", 1);
+            assert_eq!(pair.check(wrong.as_bytes(), &mut seeded), None);
+        }
+    }
 }
 
 #[test]
