@@ -42,7 +42,7 @@ fn short_scalars_are_those_of_json_whatever_stands_behind_them() {
         }
         scalars.extend([word.to_owned(), format!("{word}0"), format!("{word}e")]);
     }
-    for scalar in scalars {
+    for scalar in scalars.into_iter().step_by(every(401)) {
         for behind in [
             "",
             ",12345678,123456789",
@@ -124,7 +124,7 @@ const BROKEN: &[&str] = &[
 #[test]
 fn texts_that_are_not_json_are_refused_and_the_stream_stays_refused() {
     let program = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Redact)], ROOT)).unwrap());
-    for text in BROKEN {
+    for text in BROKEN.iter().step_by(every(7)) {
         assert!(!reference::is_document(text.as_bytes()), "{text}");
         for kernel in Kernel::available() {
             for size in [1, 2, 3, 64, 9999] {
@@ -163,7 +163,10 @@ fn texts_that_are_not_json_are_refused_and_the_stream_stays_refused() {
 #[test]
 fn a_fault_names_the_block_it_is_in() {
     let program = Arc::new(MaskProgram::compile(&spec(&[("a", Strategy::Redact)], ROOT)).unwrap());
-    for before in [0, 63, 64, 200, 8191, 8192, 20_000] {
+    for before in [0, 63, 64, 200, 8191, 8192, 20_000]
+        .into_iter()
+        .step_by(every(3))
+    {
         for behind in [0, 100] {
             let text = format!("{}]{}", " ".repeat(before), " ".repeat(behind));
             let outcome = run(&program, Kernel::best(), text.as_bytes(), &[]);
@@ -197,7 +200,7 @@ fn what_can_become_no_scalar_is_a_fault_at_once() {
 
 #[test]
 fn blocks_of_quotes_and_backslashes_alone_are_read() {
-    for count in [31, 63, 95] {
+    for count in [31, 63, 95].into_iter().step_by(every(3)) {
         let text = format!("\"{}\"", "\\\"".repeat(count));
         redact("a", &text, &text);
         redact("$", &text, "\"#\"");
@@ -280,7 +283,7 @@ fn depth_is_bounded_and_exact_beyond_one_register() {
         }
     }
     // Commas of objects and of arrays, before and behind other brackets.
-    for depth in [60, 64, 70, 200] {
+    for depth in [64, 60, 70, 200].into_iter().step_by(every(4)) {
         for inner in [
             r#"[1,2,{"a":1,"b":[3,4],"c":5},6,[7],8]"#,
             r#"{"b":1,"c":[2,3],"a":4,"d":{"a":5},"e":6}"#,
@@ -303,7 +306,7 @@ fn depth_is_bounded_and_exact_beyond_one_register() {
 fn a_close_before_any_number_of_opens_is_matched() {
     let mut pair = Pair::new(spec(&[("**.a", Strategy::Redact)], ROOT));
     let mut seeded = Seeded::new(6);
-    for count in (0..40).step_by(if cfg!(miri) { 17 } else { 1 }) {
+    for count in (0..40).step_by(every(39)) {
         for first in ["[1]", "[[1]]"] {
             let opens = format!("{:>64}{first},{}", "[", "[".repeat(count));
             let text = format!("{opens:<128}0{}]", "]".repeat(count));
