@@ -346,6 +346,7 @@ impl Bench {
     }
 
     /// One push for each event of a watch.
+    ///
     /// Hot: what the gateway sees, an event that was decrypted a moment ago into memory of its own.
     /// Cold: one that lies in main memory.
     fn events(&self) -> Result<()> {

@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod bits;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -54,6 +56,16 @@ pub(crate) struct Classes {
     pub rare: u8,
     /// 1 if there is a byte above 0x7F.
     pub high: u8,
+}
+
+impl Classes {
+    /// With [`Self::rare`] and [`Self::high`], for kernels that have no quicker way to them.
+    #[inline(always)]
+    fn with_rare(mut self, block: &[u8; BLOCK]) -> Self {
+        self.high = u8::from(!block.is_ascii());
+        self.rare = self.high | u8::from(self.backslash | self.control != 0);
+        self
+    }
 }
 
 /// What the walk needs to know of 64 bytes. One cache line.

@@ -1,12 +1,12 @@
 //! Two registers of 32 bytes.
 
 use std::arch::x86_64::{
-    __cpuid, __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
-    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epi8,
-    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8,
-    _mm256_slli_epi16, _pdep_u64, _pext_u64,
+    __cpuid, __m256i, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8,
+    _mm256_min_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8,
+    _mm256_shuffle_epi8, _mm256_slli_epi16,
 };
 
+use super::bits::{compress, expand, prefix_xor};
 use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
@@ -186,26 +186,6 @@ fn rare(low: __m256i, high: __m256i) -> __m256i {
     // With signs: what is above 0x7F is below zero.
     let others = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), _mm256_min_epi8(low, high));
     _mm256_or_si256(backslashes, others)
-}
-
-#[inline]
-#[target_feature(enable = "pclmulqdq")]
-fn prefix_xor(bits: u64) -> u64 {
-    let ones = _mm_set1_epi8(-1);
-    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
-    _mm_cvtsi128_si64(product).cast_unsigned()
-}
-
-#[inline]
-#[target_feature(enable = "bmi2")]
-fn compress(bits: u64, mask: u64) -> u64 {
-    _pext_u64(bits, mask)
-}
-
-#[inline]
-#[target_feature(enable = "bmi2")]
-fn expand(bits: u64, mask: u64) -> u64 {
-    _pdep_u64(bits, mask)
 }
 
 #[cfg(test)]

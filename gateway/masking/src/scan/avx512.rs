@@ -1,12 +1,12 @@
 //! One register of 64 bytes, compared straight into masks.
 
 use std::arch::x86_64::{
-    __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8,
-    _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_cmplt_epu8_mask,
-    _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
-    _mm512_shuffle_epi8, _mm512_test_epi8_mask, _pdep_u64, _pext_u64,
+    __m512i, _mm_setr_epi8, _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask,
+    _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512,
+    _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_test_epi8_mask,
 };
 
+use super::bits::{compress, expand, prefix_xor};
 use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
@@ -126,24 +126,4 @@ fn rare(bytes: __m512i) -> u64 {
     // With signs: what is above 0x7F is below zero.
     let others = _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(0x20));
     _mm512_cmpeq_epi8_mask(bytes, backslash) | others
-}
-
-#[inline]
-#[target_feature(enable = "pclmulqdq")]
-fn prefix_xor(bits: u64) -> u64 {
-    let ones = _mm_set1_epi8(-1);
-    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
-    _mm_cvtsi128_si64(product).cast_unsigned()
-}
-
-#[inline]
-#[target_feature(enable = "bmi2")]
-fn compress(bits: u64, mask: u64) -> u64 {
-    _pext_u64(bits, mask)
-}
-
-#[inline]
-#[target_feature(enable = "bmi2")]
-fn expand(bits: u64, mask: u64) -> u64 {
-    _pdep_u64(bits, mask)
 }

@@ -90,7 +90,5 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(space) << at;
         classes.control |= bits(vcltq_u8(bytes, case)) << at;
     }
-    classes.high = u8::from(!block.is_ascii());
-    classes.rare = classes.high | u8::from(classes.backslash | classes.control != 0);
-    classes
+    classes.with_rare(block)
 }

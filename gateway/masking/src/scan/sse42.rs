@@ -1,11 +1,12 @@
 //! Four registers of 16 bytes.
 
 use std::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_cvtsi128_si64,
-    _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
-    _mm_setr_epi8, _mm_setzero_si128, _mm_shuffle_epi8, _mm_slli_epi16,
+    __m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8,
+    _mm_or_si128, _mm_set1_epi8, _mm_setr_epi8, _mm_setzero_si128, _mm_shuffle_epi8,
+    _mm_slli_epi16,
 };
 
+use super::bits::prefix_xor;
 use super::{BLOCK, Block, Classes, Isa};
 use crate::grammar::{self, Carry, Fault};
 
@@ -92,9 +93,7 @@ fn classify(block: &[u8; BLOCK]) -> Classes {
         classes.space |= bits(_mm_cmpeq_epi8(_mm_shuffle_epi8(table, bytes), bytes));
         classes.control |= bits(_mm_cmpeq_epi8(_mm_max_epu8(bytes, control), control));
     }
-    classes.high = u8::from(!block.is_ascii());
-    classes.rare = classes.high | u8::from(classes.backslash | classes.control != 0);
-    classes
+    classes.with_rare(block)
 }
 
 #[inline]
@@ -114,12 +113,4 @@ fn is_plain(block: &[u8; BLOCK]) -> bool {
         _mm_or_si128(found, _mm_or_si128(either, _mm_cmplt_epi8(bytes, space)))
     });
     _mm_movemask_epi8(found) == 0
-}
-
-#[inline]
-#[target_feature(enable = "pclmulqdq")]
-fn prefix_xor(bits: u64) -> u64 {
-    let ones = _mm_set1_epi8(-1);
-    let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits.cast_signed()), ones);
-    _mm_cvtsi128_si64(product).cast_unsigned()
 }

@@ -45,9 +45,7 @@ impl Isa for Swar {
             classes.space |= gather(space | equal(word, b'\r')) << at;
             classes.control |= gather(zero_bytes(word & LOW.wrapping_mul(0xE0))) << at;
         }
-        classes.high = u8::from(!block.is_ascii());
-        classes.rare = classes.high | u8::from(classes.backslash | classes.control != 0);
-        classes
+        classes.with_rare(block)
     }
 
     #[inline(always)]
