@@ -24,6 +24,12 @@ pub const fn scaled(count: usize) -> usize {
     }
 }
 
+/// Every so manyth of a test's cases where Miri interprets them, as all would take it hours.
+#[must_use]
+pub const fn every(step: usize) -> usize {
+    if cfg!(miri) { step } else { 1 }
+}
+
 /// That so many were found shows only in a full run that a test looks at what it means to.
 #[must_use]
 pub const fn is_enough(found: usize, wanted: usize) -> bool {

@@ -22,96 +22,105 @@ fn guards(detectors: Vec<Detector>, scope: GuardScope) -> Guards {
     guards_of(&[rule(detectors, scope, GuardStrategy::Redact)])
 }
 
-fn check(detector: Detector, text: &str, expected: &str) {
+fn check(detector: Detector, cases: &[(&str, &str)]) {
     let guards = guards(vec![detector], GuardScope::Found);
-    let got = guards.apply(0, text.as_bytes());
-    assert_eq!(got, guards.apply_all(0, text.as_bytes()), "{text}");
-    let got = got.map_or_else(
-        || text.to_owned(),
-        |got| String::from_utf8(got.text).unwrap(),
-    );
-    assert_eq!(got, expected.replace('#', "countersign-masked:m"), "{text}");
+    for (text, expected) in cases {
+        let got = guards.apply(0, text.as_bytes());
+        assert_eq!(got, guards.apply_all(0, text.as_bytes()), "{text}");
+        let got = got.map_or_else(
+            || (*text).to_owned(),
+            |got| String::from_utf8(got.text).unwrap(),
+        );
+        assert_eq!(got, expected.replace('#', "countersign-masked:m"), "{text}");
+    }
 }
 
 #[test]
 fn finds_secrets_by_their_shape() {
     check(
         Detector::Jwt,
-        "t=eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl;",
-        "t=#;",
+        &[
+            ("t=eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl;", "t=#;"),
+            ("eyJ.eyJ.x", "eyJ.eyJ.x"),
+        ],
     );
-    check(Detector::Jwt, "eyJ.eyJ.x", "eyJ.eyJ.x");
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----";
-    check(Detector::Pem, &format!("a {pem} b {pem}"), "a # b #");
-    check(Detector::Pem, "a -----BEGIN PRIVATE KEY-----\nabc", "a #");
     check(
         Detector::Pem,
-        "-----BEGIN CERTIFICATE-----",
-        "-----BEGIN CERTIFICATE-----",
+        &[
+            (&format!("a {pem} b {pem}"), "a # b #"),
+            ("a -----BEGIN PRIVATE KEY-----\nabc", "a #"),
+            ("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----"),
+        ],
     );
-    check(Detector::AwsKey, "id AKIAIOSFODNN7EXAMPLE.", "id #.");
+    check(Detector::AwsKey, &[("id AKIAIOSFODNN7EXAMPLE.", "id #.")]);
     let github = format!("ghp_{}", "a1".repeat(18));
-    check(Detector::GithubToken, &format!("x {github} y"), "x # y");
     check(
-        Detector::SlackToken,
-        &["xo", "xb-1234567890-abc"].concat(),
-        "#",
+        Detector::GithubToken,
+        &[(&format!("x {github} y"), "x # y")],
     );
+    let slack = ["xo", "xb-1234567890-abc"].concat();
+    check(Detector::SlackToken, &[(&slack, "#")]);
     check(
         Detector::Email,
-        "to a.b+c@mail.example.org, now",
-        "to #, now",
+        &[
+            ("to a.b+c@mail.example.org, now", "to #, now"),
+            ("a@b", "a@b"),
+        ],
     );
-    check(Detector::Email, "a@b", "a@b");
-    check(
-        Detector::Pattern("pin-[0-9]{4}".into()),
-        "pin-1234 pin-12",
-        "# pin-12",
-    );
+    let own = |pattern: &str| Detector::Pattern(pattern.into());
+    check(own("pin-[0-9]{4}"), &[("pin-1234 pin-12", "# pin-12")]);
     // To find nothing is to find none.
-    check(Detector::Pattern("x*".into()), "aab", "aab");
-    check(Detector::Pattern("x*".into()), "axxb", "a#b");
+    check(own("x*"), &[("aab", "aab"), ("axxb", "a#b")]);
 }
 
 #[test]
 fn numbers_count_only_with_right_check_digits() {
-    check(Detector::Card, "4111 1111 1111 1111!", "#!");
-    check(Detector::Card, "5555 5555 5555 4444", "#");
-    check(Detector::Card, "378282246310005", "#");
-    check(Detector::Card, "378282246310006", "378282246310006");
-    check(Detector::Card, "4111111111111112", "4111111111111112");
-    check(Detector::Card, "0000000000000000", "0000000000000000");
-    check(Detector::Iban, "GB82 WEST 1234 5698 7654 32", "#");
-    check(Detector::Iban, "DE89370400440532013000,", "#,");
+    check(
+        Detector::Card,
+        &[
+            ("4111 1111 1111 1111!", "#!"),
+            ("5555 5555 5555 4444", "#"),
+            ("378282246310005", "#"),
+            ("378282246310006", "378282246310006"),
+            ("4111111111111112", "4111111111111112"),
+            ("0000000000000000", "0000000000000000"),
+        ],
+    );
     check(
         Detector::Iban,
-        "DE88370400440532013000",
-        "DE88370400440532013000",
+        &[
+            ("GB82 WEST 1234 5698 7654 32", "#"),
+            ("DE89370400440532013000,", "#,"),
+            ("DE88370400440532013000", "DE88370400440532013000"),
+        ],
     );
 }
 
 /// What stood beside a number was taken for a part of it, and the number was not found.
 #[test]
 fn numbers_are_found_beside_other_numbers_and_words() {
-    for (text, expected) in [
-        ("4111111111111111 12/29", "# 12/29"),
-        ("4111 1111 1111 1111 123", "# 123"),
-        ("no 12 4111 1111 1111 1111", "no 12 #"),
-        ("1 2 4111-1111-1111-1111", "1 2 #"),
-        // With the day before it a part of it is a number as well.
-        ("2027 11 30 4111-1111-1111-1111", "2027 11 #"),
-        ("4111 1111 1111 1111 4242424242424242", "# #"),
-        ("4111 1111 1111 1112 123", "4111 1111 1111 1112 123"),
-    ] {
-        check(Detector::Card, text, expected);
-    }
+    check(
+        Detector::Card,
+        &[
+            ("4111111111111111 12/29", "# 12/29"),
+            ("4111 1111 1111 1111 123", "# 123"),
+            ("no 12 4111 1111 1111 1111", "no 12 #"),
+            ("1 2 4111-1111-1111-1111", "1 2 #"),
+            // With the day before it a part of it is a number as well.
+            ("2027 11 30 4111-1111-1111-1111", "2027 11 #"),
+            ("4111 1111 1111 1111 4242424242424242", "# #"),
+            ("4111 1111 1111 1112 123", "4111 1111 1111 1112 123"),
+        ],
+    );
     check(
         Detector::Iban,
-        "DE89370400440532013000 EUR 100",
-        "# EUR 100",
+        &[
+            ("DE89370400440532013000 EUR 100", "# EUR 100"),
+            ("GB82 WEST 1234 5698 7654 32 AND", "# AND"),
+            ("AB12 DE89 3704 0044 0532 0130 00", "AB12 #"),
+        ],
     );
-    check(Detector::Iban, "GB82 WEST 1234 5698 7654 32 AND", "# AND");
-    check(Detector::Iban, "AB12 DE89 3704 0044 0532 0130 00", "AB12 #");
 }
 
 #[test]
@@ -339,6 +348,7 @@ fn the_prefilter_lets_ordinary_strings_pass() {
     };
     let filter = |detectors| guards(detectors, GuardScope::Found);
     let own = || Detector::Pattern("pin-[0-9]{4}".into());
+    let [every, pins] = [filter(all()), filter(vec![own()])];
     for ordinary in [
         "",
         "kube-system",
@@ -350,11 +360,8 @@ fn the_prefilter_lets_ordinary_strings_pass() {
         "-----BEGIN-----",
         "AKI AGIA gh_ xoxz-",
     ] {
-        assert!(!filter(all()).may_find(ordinary.as_bytes()), "{ordinary}");
-        assert!(
-            !filter(vec![own()]).may_find(ordinary.as_bytes()),
-            "{ordinary}"
-        );
+        assert!(!every.may_find(ordinary.as_bytes()), "{ordinary}");
+        assert!(!pins.may_find(ordinary.as_bytes()), "{ordinary}");
     }
     for (odd, detector) in [
         (r"\u0041", Detector::Jwt),
@@ -367,13 +374,12 @@ fn the_prefilter_lets_ordinary_strings_pass() {
     ] {
         assert!(filter(vec![detector]).may_find(odd.as_bytes()), "{odd}");
     }
-    assert!(!filter(all()).may_find(br"a\nb\/c"));
+    assert!(!every.may_find(br"a\nb\/c"));
     // In a window each string is asked for, whatever stands in the others.
-    let guards = filter(all());
     let window = br#"{"a":"plain","b":"a@b.example","c":"plain"}"#;
     let mut hits = Hits::default();
     let asked = [(6, 11), (18, 29), (36, 41)];
-    let found = asked.map(|place| guards.may_find_at(&mut hits, window, place));
+    let found = asked.map(|place| every.may_find_at(&mut hits, window, place));
     assert_eq!(found, [false, true, false]);
     // A place of each of two searches.
     assert!(hits.memory_bytes() >= 2 * size_of::<usize>());

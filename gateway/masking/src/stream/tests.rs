@@ -9,7 +9,7 @@ use super::*;
 use crate::path::FieldPath;
 use crate::program::{Encoding, MaskRule, MaskSpec, Mount, Strategy};
 use crate::reference::{self, Twin};
-use crate::testing::{self, Outcome, Seeded, run, run_evenly, scaled};
+use crate::testing::{self, Outcome, Seeded, every, run, run_evenly, scaled};
 
 /// A program beside its twin.
 struct Pair {
@@ -148,11 +148,6 @@ fn spec(rules: &[(&str, Strategy)], mounts: &[Mount]) -> MaskSpec {
         guards: Vec::new(),
         mounts: mounts.to_vec(),
     }
-}
-
-/// Every so manyth of the cases where Miri interprets them, as all would take it hours.
-const fn every(step: usize) -> usize {
-    if cfg!(miri) { step } else { 1 }
 }
 
 const ROOT: &[Mount] = &[Mount::Root];
