@@ -55,10 +55,8 @@ impl AnswerMask {
         let policy = &judging.cluster.policy;
         let masks = echoes(attributes)
             .iter()
-            .map(|echo| policy.decide(judging.rules, echo, judging.at))
-            .fold(owed, |masks, verdict| {
-                masks.union(verdict.obligations.masks)
-            });
+            .map(|echo| policy.masks_of(judging.rules, echo, judging.at))
+            .fold(owed, MaskSet::union);
         let masking = policy.masking(masks, resource)?;
         Some(Self {
             masking,
@@ -97,9 +95,9 @@ impl AnswerMask {
         self.masks().join(",")
     }
 
-    /// What they do, in words that tell one state of a policy from another.
-    pub(crate) fn describe(&self) -> Vec<String> {
-        self.masking.describe()
+    /// What they do.
+    pub(crate) const fn masking(&self) -> &Masking {
+        &self.masking
     }
 
     /// In what form the answer is asked for: Tables of this kind only where their cells are safe
@@ -141,6 +139,10 @@ impl AnswerMask {
         };
         if self.is_text {
             return match self.masking.stream() {
+                // What is cut short within a secret is known by no detector.
+                StreamMasking::Detect(_) if target.query().first("limitBytes").is_some() => {
+                    Err(impossible("text that `limitBytes` cuts off"))
+                }
                 StreamMasking::Detect(_) => Ok(None),
                 StreamMasking::Impossible => Err(impossible("text")),
             };
@@ -177,7 +179,7 @@ impl AnswerMask {
             return question("the field selector", text("fieldSelector"));
         };
         for term in &terms {
-            if self.masking.touches_field(&term.field) {
+            if self.masking.touches_field(&term.field) || self.masking.finds(&term.value) {
                 return question("the field selector", &term.field);
             }
         }
@@ -185,7 +187,8 @@ impl AnswerMask {
             return question("the label selector", text("labelSelector"));
         };
         for term in &terms {
-            if self.masking.touches_label(&term.key) {
+            let found = term.values.iter().any(|value| self.masking.finds(value));
+            if self.masking.touches_label(&term.key) || found {
                 return question("the label selector", &term.key);
             }
         }
@@ -204,12 +207,15 @@ impl AnswerMask {
         };
         for operation in operations {
             let text = |key: &str| operation.get(key).and_then(JsonValue::as_str);
-            let asked = match text("op") {
-                Some("test") => text("path"),
-                Some("copy" | "move") => text("from"),
-                Some(_) | None => None,
+            let (asked, guessed) = match text("op") {
+                Some("test") => (text("path"), operation.get("value")),
+                Some("copy" | "move") => (text("from"), None),
+                Some(_) | None => (None, None),
             };
-            if let Some(place) = asked.filter(|place| self.masking.touches_pointer(place)) {
+            // Of what a detector finds, any place may hold it.
+            let is_found = guessed.is_some_and(|value| self.masking.finds(&value.to_json()));
+            let asks = |place: &&str| is_found || self.masking.touches_pointer(place);
+            if let Some(place) = asked.filter(asks) {
                 return Err(MaskRefusal::Question {
                     masks: self.quoted(),
                     what: "the patch operation on",
@@ -340,7 +346,7 @@ impl AnswerMask {
 }
 
 /// The requests whose answers would show the same object: writes echo it (K-4.10 to K-4.12), and a
-/// subresource answers with its parent.
+/// subresource answers with its parent. That the caller may not make them makes no difference.
 fn echoes(attributes: &Attributes) -> Vec<Attributes> {
     let mut found = Vec::new();
     let Target::Resource(resource) = &attributes.target else {
@@ -351,24 +357,26 @@ fn echoes(attributes: &Attributes) -> Vec<Attributes> {
         Verb::DeleteCollection => Some(Verb::List),
         Verb::Get | Verb::List | Verb::Watch | Verb::Connect | Verb::Impersonate => None,
     };
-    let verb = reading.unwrap_or(attributes.verb);
-    if reading.is_some() {
-        found.push(Attributes {
-            verb,
-            ..attributes.clone()
-        });
-    }
+    found.extend(reading.map(|verb| Attributes {
+        verb,
+        ..attributes.clone()
+    }));
     let own = ["log", "exec", "attach", "portforward", "proxy", "token"];
     if !resource.subresource.is_empty() && !own.contains(&resource.subresource.as_str()) {
         let parent = ResourceId {
             subresource: String::new(),
             ..resource.clone()
         };
-        found.push(Attributes {
-            verb,
-            target: Target::Resource(parent),
-            ..attributes.clone()
-        });
+        found.extend(
+            [Some(attributes.verb), reading]
+                .into_iter()
+                .flatten()
+                .map(|verb| Attributes {
+                    verb,
+                    target: Target::Resource(parent.clone()),
+                    ..attributes.clone()
+                }),
+        );
     }
     found
 }

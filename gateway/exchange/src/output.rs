@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use gateway_audit::Event;
 use gateway_kubeapi::{Attributes, Caller, Connection};
+use gateway_policy::masks::Masking;
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 
@@ -131,8 +132,8 @@ pub struct LongRunning {
     pub(crate) credential: Arc<Credential>,
     /// Epoch of the snapshot by which it was proven and judged.
     pub epoch: u64,
-    /// What its masks do, in words; they must stay the same.
-    pub(crate) masks: Vec<String>,
+    /// What its masks do; that must stay the same.
+    pub(crate) masking: Option<Masking>,
     /// What; all must stay allowed.
     pub attributes: Vec<Attributes>,
     /// When it ends at the latest: the credential's end or a session limit.

@@ -79,13 +79,16 @@ pub fn still_allowed(long: &LongRunning, snapshot: &Snapshot, now: Now) -> Optio
         at,
     };
     // The caller lists anew and gets what is masked now.
-    let described = long
+    let mask = long
         .attributes
         .first()
-        .and_then(|main| AnswerMask::of(judging, masks, main))
-        .map(|mask| mask.describe())
-        .unwrap_or_default();
-    (described != long.masks).then_some(EndCause::PolicyChanged)
+        .and_then(|main| AnswerMask::of(judging, masks, main));
+    let is_same = match (&mask, &long.masking) {
+        (Some(now), Some(then)) => now.masking().masks_as(then),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    (!is_same).then_some(EndCause::PolicyChanged)
 }
 
 /// The caller as the credential proves it now. Upstream goes on acting as the user that it was told

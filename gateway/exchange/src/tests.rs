@@ -48,20 +48,33 @@ allow "act-as" { why "support acts as others"; who { user "demo:support" }; can 
 allow "short" { why "short watches"; who { user "demo:short" }; can watch; on "pods"; in "shop"; session-limit "30s" }
 allow "read-masked" { why "masked"; who { user "demo:masked" }; can read patch; on "secrets"; in "shop"; mask "@secret-like" }
 allow "own" { why "masked"; who { user "demo:own" }; can get patch; on "configmaps"; in "shop"; mask "own" }
+allow "nested" { why "masked"; who { user "demo:nested" }; can watch; on "configmaps"; in "shop"; mask "nested" }
+allow "found" { why "masked"; who { user "demo:found" }; can read patch; on "configmaps"; in "shop"; mask "found" }
+allow "writes-alone" { why "no reads"; who { user "demo:writer" }; can patch; on "secrets" "pods/status"; in "shop" }
+allow "reads-status" { why "no pods"; who { user "demo:writer" }; can get; on "deployments.apps/status"; in "shop" }
+require "for-readers" { why "masked"; who { user "demo:writer" }; can read; on "secrets" "deployments.apps"; mask "@secret-like" "env" }
+require "for-writers" { why "masked"; who { user "demo:writer" }; can write; on "pods"; mask "env" }
 allow "blind" { why "masked"; who { user "demo:blind" }; can patch; on "configmaps"; in "shop"; mask "own" }
 allow "masked-sessions" { why "masked"; who { user "demo:masked" }; can read connect; on "pods/exec" "pods/portforward" "pods/log"; in "shop"; mask "streams" }
 deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; message "ask security" }
 "#;
 const MASKS: &str = r#"
 mask "own" { for "configmaps" { at "data.*" redact }; write-back restore }
+mask "found" { for "configmaps" { detect "email" (re)"cust-[0-9]{6}" redact } }
+mask "env" { for "pods" { at "spec.containers[*].env[*].value" redact } }
+mask "nested" { for "configmaps" { at "data.*" json { at "pin" redact } } }
 mask "streams" { for "pods/exec" "pods/portforward" "pods/log" { detect "aws-key" redact } }
 "#;
 
 fn snapshot(epoch: u64) -> Arc<Snapshot> {
+    snapshot_of(epoch, MASKS)
+}
+
+fn snapshot_of(epoch: u64, masks: &str) -> Arc<Snapshot> {
     let files = BTreeMap::from([
         ("bundle.kdl".to_owned(), BUNDLE.as_bytes().to_vec()),
         ("identities.kdl".to_owned(), ISSUER.as_bytes().to_vec()),
-        ("masks.kdl".to_owned(), MASKS.as_bytes().to_vec()),
+        ("masks.kdl".to_owned(), masks.as_bytes().to_vec()),
         ("rules/base.kdl".to_owned(), RULES.as_bytes().to_vec()),
     ]);
     let (bundle, report) = decode(&files);

@@ -1,4 +1,5 @@
-//! Why an answer could not be given masked: a cause for metrics, a sentence for the audit log.
+//! Why an answer could not be given masked: a cause for metrics, and a sentence for the audit log if nothing
+//! was given yet.
 
 use gateway_masking::MaskFault;
 

@@ -4,6 +4,7 @@
 //! and of what it left out nobody can say that without the live object; so where a mask leaves such,
 //! the live object is read before a write that may carry them.
 
+mod blank;
 mod check;
 mod embedded;
 mod guess;
@@ -142,16 +143,22 @@ fn sets_masked(masking: &Masking, written: &Written<'_>) -> bool {
         Some(PatchForm::Json) => {
             let operations = JsonValue::parse(written.body);
             let operations = operations.as_ref().ok().and_then(JsonValue::items);
-            operations.unwrap_or_default().iter().any(|operation| {
-                let path = operation.get("path").and_then(JsonValue::as_str);
-                operation.get("value").is_some()
-                    && path.is_none_or(|path| masking.touches_pointer(path))
-            })
+            operations
+                .unwrap_or_default()
+                .iter()
+                .any(|operation| sets_at(masking, operation))
         }
         None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply) => {
             shown(masking, written.body).is_none_or(|shown| shown.masked_count > 0)
         }
     }
+}
+
+/// Whether one operation of a JSON patch does. What `copy` and `move` bring there may be a guess that
+/// was put elsewhere before.
+fn sets_at(masking: &Masking, operation: &JsonValue) -> bool {
+    let text = |key| operation.get(key).and_then(JsonValue::as_str);
+    text("op") != Some("remove") && text("path").is_none_or(|path| masking.touches_pointer(path))
 }
 
 /// Names the fields that hold a marker.
@@ -260,6 +267,16 @@ impl Restoration {
         };
         let count = restoring.count();
         self.wagered(&sent, &made, live)?;
+        if self.masking.write_back() == WriteBack::Refuse {
+            let places = blank::places(&self.masking, self.patch, &sent);
+            if !places.is_empty() {
+                let shown = places.iter().map(String::as_str);
+                return Err(MaskRefusal::Unmarked {
+                    places: named(shown, places.len()),
+                }
+                .into());
+            }
+        }
         if count == 0 {
             return if self.is_marked {
                 Err(Self::without_live(body).into())
@@ -297,8 +314,14 @@ impl Restoration {
         }
         let unreadable = || Unsettled::Unreadable("the body cannot be masked".to_owned());
         let again = match self.patch {
-            // Its operations are no object; they were looked at one by one.
-            Some(PatchForm::Json) => JsonValue::Null,
+            // Its operations are no object; they are looked at one by one.
+            Some(PatchForm::Json) => {
+                let mut operations = sent.items().unwrap_or_default().iter();
+                if operations.any(|own| sets_at(&self.masking, own) && self.wager.is_fixed(own)) {
+                    return Err(MaskRefusal::Immutable.into());
+                }
+                JsonValue::Null
+            }
             None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply) => {
                 let shown = shown(&self.masking, made.to_json().as_bytes());
                 let shown = shown.and_then(|shown| JsonValue::parse(&shown.text).ok());
@@ -359,8 +382,14 @@ impl Restoration {
         Ok((JsonValue::Array(operations), proven))
     }
 
-    /// What was put back stays hidden from its author.
+    /// What was put back stays hidden from its author, whatever the order of members in which the API
+    /// server writes it: a `[key=value]` hides least where its member comes first.
     fn reads_as_sent(&self, before: &JsonValue, after: &JsonValue) -> bool {
+        let choosers = self.masking.choosers();
+        let (before, after) = (
+            &check::with_first(before, &choosers),
+            &check::with_first(after, &choosers),
+        );
         let shown = shown(&self.masking, after.to_json().as_bytes());
         let again = shown.and_then(|shown| JsonValue::parse(&shown.text).ok());
         again.is_some_and(|again| check::reads_as_sent(before, after, &again))

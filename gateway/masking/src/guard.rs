@@ -131,7 +131,7 @@ pub enum GuardScope {
 }
 
 /// What becomes of what goes. On one text the stronger of two wins, in this order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GuardStrategy {
     /// The marker stands for it.
     Redact,
@@ -145,7 +145,7 @@ pub enum GuardStrategy {
         /// The key.
         key: Arc<MaskKey>,
     },
-    /// Its last characters stay, if it is more than twice as long.
+    /// Its last characters stay, if it has twice as many and four more at least.
     Partial {
         /// How many.
         keep_last: u8,
@@ -153,7 +153,7 @@ pub enum GuardStrategy {
 }
 
 /// Detectors at a place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardRule {
     /// Name of the mask, as it stands in the marker.
     pub mask: Box<str>,

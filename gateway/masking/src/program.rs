@@ -31,7 +31,7 @@ pub const EMBEDDED_DEPTH_MAX: usize = 4;
 pub const MASK_NAME_BYTES_MAX: usize = 63;
 
 /// One mask at one place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskRule {
     /// Name of the mask, as it stands in the marker.
     pub mask: Box<str>,
@@ -54,7 +54,7 @@ pub enum Encoding {
 
 /// What becomes of a value. On one path the stronger of two wins: `Drop`, `Redact`, `Hash`, `Fpe`,
 /// `Partial`, then the embedded documents.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {
     /// The member or element goes, with one comma.
     Drop,
@@ -71,7 +71,7 @@ pub enum Strategy {
         /// The key.
         key: Arc<MaskKey>,
     },
-    /// The last characters of a string stay, if it is more than twice as long.
+    /// The last characters of a string stay, if it has twice as many and four more at least.
     Partial {
         /// How many.
         keep_last: u8,

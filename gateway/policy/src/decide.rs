@@ -13,6 +13,7 @@ use crate::compile::lines::LineId;
 use crate::compile::matching::{Asked, Request};
 use crate::compile::table::{Candidates, Slice};
 use crate::identify::{IdentityRules, Part};
+use crate::masks::MaskSet;
 use crate::model::Effect;
 
 mod obligations;
@@ -205,6 +206,35 @@ impl PolicySet {
             Some(subject) => verdict.stricter(Verdict::no_allow(subject)),
             None => verdict,
         }
+    }
+
+    /// The masks of every allow and require that matches, for all subjects, whatever the verdict is:
+    /// what another request shows of an object must be masked although the caller may not make it.
+    #[must_use]
+    pub fn masks_of(
+        &self,
+        identity: &IdentityRules,
+        attributes: &Attributes,
+        at: Timestamp,
+    ) -> MaskSet {
+        let mut masks = MaskSet::NONE;
+        if !self.made(identity) {
+            return masks;
+        }
+        let request = self.request(attributes, at);
+        let slice = self.slice(attributes);
+        for part in identity.parts() {
+            visit(part, &slice, request.row(), |index| {
+                let rule = self.rules().get(index as usize)?;
+                if rule.obligations != LineId::OMITTED
+                    && request.meets(index, rule, part, slice.asked)
+                {
+                    masks = masks.union(self.lines().obligations(rule.obligations).masks);
+                }
+                None::<()>
+            });
+        }
+        masks
     }
 
     pub(crate) fn request<'a>(&'a self, attributes: &'a Attributes, at: Timestamp) -> Request<'a> {

@@ -19,10 +19,11 @@ mod set;
 mod shapes;
 mod table;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gateway_kubeapi::{ResourceId, pointer_segments};
-use gateway_masking::{FieldPath, MaskProgram, Mount};
+use gateway_masking::{FieldPath, MaskProgram, Mount, Step};
 
 use crate::compile::PolicySet;
 use crate::model::WriteBack;
@@ -177,6 +178,34 @@ impl Masking {
     #[must_use]
     pub fn places(&self, rules: &[usize]) -> String {
         self.plan.places(rules)
+    }
+
+    /// The members by which paths choose elements: `name` of `[name=x]`.
+    #[must_use]
+    pub fn choosers(&self) -> BTreeSet<&str> {
+        let steps = self.paths().iter().flat_map(FieldPath::steps);
+        let keys = steps.filter_map(|step| match step {
+            Step::Element { key, .. } => Some(&**key),
+            Step::Key(_) | Step::AnyKey | Step::AnyElement | Step::AnyDepth => None,
+        });
+        keys.collect()
+    }
+
+    /// Whether a detector that looks everywhere in an object finds something in this text: to ask for
+    /// it is to ask about a masked value. A program that cannot be made finds it in every text.
+    #[must_use]
+    pub fn finds(&self, text: &str) -> bool {
+        self.plan.watches_everything()
+            && self
+                .program(&[Mount::Root])
+                .map_or(true, |program| program.finds(text.as_bytes()))
+    }
+
+    /// Whether this leaves the same of every object as the other does. Masks of other names differ:
+    /// names stand in markers.
+    #[must_use]
+    pub fn masks_as(&self, other: &Self) -> bool {
+        self.resource == other.resource && self.plan.masks_as(&other.plan)
     }
 
     /// The masked places in words: path, strategy, mask. Derived places are left out.

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identities::IdentitySources;
 use crate::keys::{Keys, Wanted};
-use crate::mask_keys::mask_keys;
+use crate::mask_keys::{KeyFiles, mask_keys};
 use crate::proxy::LiveExchanges;
 use crate::telemetry::{
     BundleStatus, Check, Metrics, PolicyStatus, Readiness, Rejection, Reload, RuleCounts,
@@ -66,6 +66,8 @@ struct Parts {
 struct Seen {
     bundle: Fingerprint,
     authorities: BTreeSet<Vec<u8>>,
+    /// Of the bundle that was read last.
+    mask_keys: KeyFiles,
 }
 
 /// A bundle that passed everything.
@@ -126,10 +128,10 @@ impl Publisher {
         self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the bundle and at the authorities of client certificates once; reads, checks and
-    /// publishes on a change.
+    /// Looks at the bundle, at the keys of its masks and at the authorities of client certificates once;
+    /// reads, checks and publishes on a change.
     pub(crate) fn look(&self) {
-        let seen = match self.seen() {
+        let mut seen = match self.seen() {
             Ok(seen) => seen,
             Err(why) => return self.unreadable(why),
         };
@@ -137,7 +139,7 @@ impl Publisher {
             return self.0.metrics.reloaded(Reload::Unchanged);
         }
         match read_settled(&self.0.directory, &seen.bundle) {
-            Ok(Some(files)) => match self.load(&files, &seen.authorities) {
+            Ok(Some(files)) => match self.load(&files, &mut seen) {
                 Ok(loaded) => self.accept(loaded),
                 Err(report) => self.reject(report),
             },
@@ -152,6 +154,7 @@ impl Publisher {
         Ok(Seen {
             bundle: fingerprint(&self.0.directory).map_err(|fault| fault.to_string())?,
             authorities: self.0.identities.authorities()?,
+            mask_keys: self.parts().seen.mask_keys.again(),
         })
     }
 
@@ -163,13 +166,11 @@ impl Publisher {
         }
     }
 
-    fn load(
-        &self,
-        files: &Files,
-        authorities: &BTreeSet<Vec<u8>>,
-    ) -> Result<(Loaded, BundleStatus), String> {
+    fn load(&self, files: &Files, seen: &mut Seen) -> Result<(Loaded, BundleStatus), String> {
         let (bundle, report) = decode(files);
         let bundle = bundle.ok_or_else(|| human(&report, files))?;
+        // Before they are read, so that a change meanwhile is not missed.
+        seen.mask_keys = KeyFiles::of(&bundle);
         let keys = mask_keys(&bundle)?;
         let mut policies = BTreeMap::new();
         for cluster in &self.0.clusters {
@@ -181,7 +182,7 @@ impl Publisher {
         if !failed.is_empty() {
             return Err(failed.join("\n"));
         }
-        let fixed = self.0.identities.with(authorities);
+        let fixed = self.0.identities.with(&seen.authorities);
         let authenticator = authenticator(&bundle.issuers, &fixed).map_err(|faults| {
             faults
                 .iter()

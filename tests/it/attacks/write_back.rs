@@ -528,9 +528,17 @@ fn what_other_strategies_leave_is_recognised_too() {
     }
 }
 
-/// What each way to guess is answered.
-fn told(desk: &Desk, guess: &str) -> Vec<(u16, String)> {
+fn decoded(guess: &str) -> String {
+    let bytes = STANDARD.decode(guess).expect("base64");
+    String::from_utf8(bytes).expect("text")
+}
+
+type Guess = (&'static str, &'static str, &'static str, Value);
+
+/// Each way to guess: method, path, media type and body.
+fn guesses(guess: &str) -> Vec<Guess> {
     let data = json!({"data": {"password": guess}});
+    let text = json!({"stringData": {"password": decoded(guess)}});
     let object = |name: &str| {
         json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
@@ -544,51 +552,57 @@ fn told(desk: &Desk, guess: &str) -> Vec<(u16, String)> {
         object
     };
     let operations = json!([{"op": "replace", "path": "/data/password", "value": guess}]);
-    [
+    // By way of a place that nobody masks.
+    let carried = |op: &str| {
+        json!([
+            {"op": "add", "path": "/metadata/generateName", "value": guess},
+            {"op": op, "from": "/metadata/generateName", "path": "/data/password"},
+        ])
+    };
+    const APPLY_DRY: &str = "/db?fieldManager=me&dryRun=All";
+    const FORCE_DRY: &str = "/db?fieldManager=me&dryRun=All&force=true";
+    const FORCE_FROZEN: &str = "/frozen?fieldManager=me&force=true";
+    const DRY: &str = "/db?dryRun=All";
+    vec![
+        ("PATCH", DRY, JSON_PATCH, carried("copy")),
+        ("PATCH", "/frozen", JSON_PATCH, carried("copy")),
+        ("PATCH", "/frozen", JSON_PATCH, carried("move")),
+        ("PATCH", DRY, MERGE, text.clone()),
+        ("PATCH", "/frozen", STRATEGIC, text),
         ("PATCH", "/db?fieldManager=me", APPLY, object("db")),
-        (
-            "PATCH",
-            "/db?fieldManager=me&dryRun=All",
-            APPLY,
-            object("db"),
-        ),
-        (
-            "PATCH",
-            "/db?fieldManager=me&dryRun=All&force=true",
-            APPLY,
-            object("db"),
-        ),
-        ("PATCH", "/db?dryRun=All", MERGE, data.clone()),
-        ("PATCH", "/db?dryRun=All", STRATEGIC, data.clone()),
-        ("PATCH", "/db?dryRun=All", JSON_PATCH, operations.clone()),
-        ("PUT", "/db?dryRun=All", JSON, object("db")),
+        ("PATCH", APPLY_DRY, APPLY, object("db")),
+        ("PATCH", FORCE_DRY, APPLY, object("db")),
+        ("PATCH", DRY, MERGE, data.clone()),
+        ("PATCH", DRY, STRATEGIC, data.clone()),
+        ("PATCH", DRY, JSON_PATCH, operations.clone()),
+        ("PUT", DRY, JSON, object("db")),
         ("PATCH", "/frozen", MERGE, data.clone()),
         ("PATCH", "/frozen", STRATEGIC, data),
         ("PATCH", "/frozen", JSON_PATCH, operations),
-        (
-            "PATCH",
-            "/frozen?fieldManager=me&force=true",
-            APPLY,
-            object("frozen"),
-        ),
+        ("PATCH", FORCE_FROZEN, APPLY, object("frozen")),
         ("PUT", "/frozen", JSON, put),
     ]
-    .into_iter()
-    .map(|(method, rest, media, body)| {
-        let answer = desk.gateway.wire().ask(
-            &Request::new(method, &desk.path(rest))
-                .body(media, body.to_string().as_str())
-                .token(&desk.token),
-        );
-        assert!(
-            matches!(answer.status, 403 | 409),
-            "{media} on {rest}: {} {}",
-            answer.status,
-            answer.text()
-        );
-        (answer.status, answer.text())
-    })
-    .collect()
+}
+
+/// What each of them is answered.
+fn told(desk: &Desk, guess: &str) -> Vec<(u16, String)> {
+    guesses(guess)
+        .into_iter()
+        .map(|(method, rest, media, body)| {
+            let answer = desk.gateway.wire().ask(
+                &Request::new(method, &desk.path(rest))
+                    .body(media, body.to_string().as_str())
+                    .token(&desk.token),
+            );
+            assert!(
+                matches!(answer.status, 403 | 409),
+                "{media} on {rest}: {} {}",
+                answer.status,
+                answer.text()
+            );
+            (answer.status, answer.text())
+        })
+        .collect()
 }
 
 /// Attack 27: the answer to a guess is the same whether it is right or wrong.

@@ -1,12 +1,12 @@
 //! Policy, certificates and the gateway's own credential change while it runs.
 
 use gateway_tests::{
-    FakeUpstream, Issuer, Script, Setup, client_config, connect, eventually, fresh, get,
+    Bundle, FakeUpstream, Issuer, Script, Setup, client_config, connect, eventually, fresh, get,
     read_request, write_answer,
 };
 
 use super::{Stage, Watch};
-use crate::ground::{EVERYTHING, assert_status};
+use crate::ground::{EVERYTHING, assert_status, ground};
 
 const NO_CONFIG_MAPS: &str = r#"
 deny "no-config-maps" {
@@ -147,6 +147,61 @@ fn a_new_certificate_is_shown_without_a_restart() {
         "an open connection is not disturbed"
     );
     drop(issuer);
+}
+
+/// The key of a mask, mounted from a Secret, changes there and not in the bundle.
+#[test]
+fn a_new_key_of_a_mask_counts_without_a_new_bundle() {
+    let ground = ground();
+    let setup = Setup::new(ground.cluster, &ground.issuer).with_file("mask.key", &"k".repeat(48));
+    let key = setup.directory().join("mask.key");
+    let masks = format!(
+        r#"
+hmac-key "k" file="{}"
+mask "hashed" {{ for "configmaps" {{ at "data.*" hash key="k" }} }}
+"#,
+        key.display()
+    );
+    let rules = r#"
+require "hashed" { why "Values are compared and not read"; severity low; can read; on "configmaps"; mask "hashed" }
+"#;
+    let bundle = Bundle::open(&ground.issuer, &["one"])
+        .with("masks.kdl", &masks)
+        .with_rules(&[EVERYTHING, rules].concat());
+    let gateway = setup.with_bundle(bundle).start();
+    let target = format!("/api/v1/namespaces/{}/configmaps/cm", ground.namespace);
+    let shown = || {
+        let answer = gateway
+            .wire()
+            .ask(&get(&target).token(&ground.token("agent")));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["data"]["k"]
+            .as_str()
+            .expect("a value")
+            .to_owned()
+    };
+    let before = shown();
+    assert!(
+        before.starts_with("countersign-masked:hashed:k:"),
+        "{before}"
+    );
+    std::fs::write(&key, "n".repeat(48)).expect("a file");
+    let after = eventually("digests by the new key", || {
+        Some(shown()).filter(|after| *after != before)
+    });
+    // What is no key is reported, and the last good one stays.
+    std::fs::write(&key, "short").expect("a file");
+    eventually("the report", || {
+        let status: serde_json::Value =
+            serde_json::from_str(&gateway.admin("/policy/status").1).ok()?;
+        let report = status["lastRejection"]["report"].as_str()?;
+        report.contains("`k` has 5 bytes").then_some(())
+    });
+    assert_eq!(shown(), after);
+    std::fs::write(&key, "k".repeat(48)).expect("a file");
+    eventually("digests by the first key", || {
+        (shown() == before).then_some(())
+    });
 }
 
 /// A projected ServiceAccount token changes about every hour.

@@ -10,6 +10,7 @@ from masker import READ_PLACES, WATCH_PLACES, Guard, Program, Rule
 from paths import KEY
 
 DATA = paths.parse("data")
+STRING_DATA = paths.parse("stringData")
 SPEC, STATUS = paths.parse("spec"), paths.parse("status")
 SCALE_SELECTOR = paths.parse("status.selector")
 SCALE_OF_BUILTIN = [(SCALE_SELECTOR, [paths.parse("spec.selector")])]
@@ -109,7 +110,7 @@ class Policy:
         if reading != request.verb:
             asked.append(request.but(verb=reading))
         if request.subresource and request.subresource not in known.STREAMS + ("token",):
-            asked.append(request.but(verb=reading, subresource=""))
+            asked += [request.but(subresource=""), request.but(verb=reading, subresource="")]
         found = set()
         for each in asked:
             for rule in self.rules:
@@ -179,6 +180,8 @@ class Masking:
     def __init__(self, kind, rules, guards, is_scale):
         self.kind = kind
         self.byte_fields = known.byte_fields(kind)
+        if kind == "secrets":
+            rules = rules + _of_string_data(rules)
         written = [self._with_bytes(rule) for rule in rules]
         watched = list(guards)
         shown = any(known.managers_may_show(kind, rule.steps) for rule in written)
@@ -244,6 +247,17 @@ class Masking:
             places = WATCH_PLACES if is_watch else READ_PLACES
             self.programs[is_watch] = Program(self.rules, self.guards, self.byte_fields, places, is_watch)
         return self.programs[is_watch]
+
+
+def _of_string_data(rules):
+    """What is masked in `data` of a Secret is masked in `stringData`, which is the same without base64."""
+    found = []
+    for rule in rules:
+        if rule.steps[:1] == DATA:
+            steps = STRING_DATA + rule.steps[1:]
+            if not any(each.mask == rule.mask and each.steps == steps for each in rules):
+                found.append(rule.at(steps))
+    return found
 
 
 def _below(prefix, steps):

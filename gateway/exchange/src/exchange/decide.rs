@@ -182,8 +182,8 @@ impl Exchange {
             .as_ref()
             .map_or(AcceptPlan::Forward, AnswerMask::accept);
         let mut long = long_running(&parsed, &known, &attributes, &admission, now);
-        if let (Some(long), Some(mask)) = (&mut long, &mask) {
-            long.masks = mask.describe();
+        if let Some(long) = &mut long {
+            long.masking = mask.as_ref().map(|mask| mask.masking().clone());
         }
         let (target, ends) = upstream_target(&parsed.target, long.as_ref(), now);
         let request = UpstreamRequest {
@@ -296,7 +296,7 @@ fn long_running(
         caller: Arc::clone(&known.caller),
         credential: Arc::clone(&parsed.credential),
         epoch: known.epoch,
-        masks: Vec::new(),
+        masking: None,
         attributes: attributes.to_vec(),
         ends_at: admit::ends_at(&known.caller, &admission.obligations, now),
         kind,

@@ -287,3 +287,82 @@ fn refuses_selectors_that_ask_about_masked_values_on_every_path() {
         check_refused(head("GET", target, "masked"), b"", 403, "data.pw");
     }
 }
+
+/// Detectors that look everywhere find in an object what a selector or a `test` asks for.
+#[test]
+fn refuses_questions_whose_own_value_a_detector_finds() {
+    let list = "/api/v1/namespaces/shop/configmaps";
+    for asked in [
+        "labelSelector=customer%3Dcust-000001",
+        "labelSelector=customer+in+(x,cust-000001)",
+        "labelSelector=customer+notin+(cust-000001)",
+        "fieldSelector=metadata.name%3Dcust-000001",
+    ] {
+        let target = format!("{list}?{asked}");
+        check_refused(
+            head("GET", &target, "found"),
+            b"",
+            403,
+            "asks about a value",
+        );
+    }
+    forwarded(
+        head(
+            "GET",
+            &format!("{list}?labelSelector=customer%3Dx"),
+            "found",
+        ),
+        b"",
+    );
+    let patch = || {
+        let mut request = head("PATCH", &format!("{list}/c"), "found");
+        request.has_body = true;
+        with(request, "content-type", "application/json-patch+json")
+    };
+    for value in [r#""a@b.example""#, r#"{"mail":["a@b.example"]}"#] {
+        let body = format!(r#"[{{"op":"test","path":"/data/contact","value":{value}}}]"#);
+        check_refused(patch(), body.as_bytes(), 403, "/data/contact");
+    }
+    let body = r#"[{"op":"test","path":"/data/contact","value":"nothing"}]"#;
+    forwarded(patch(), body.as_bytes());
+}
+
+/// The kubelet cuts there within lines, and no detector knows nineteen letters of twenty.
+#[test]
+fn a_masked_log_is_not_cut_off_at_a_byte() {
+    let log = "/api/v1/namespaces/shop/pods/p/log";
+    check_refused(
+        head("GET", &format!("{log}?limitBytes=19"), "masked"),
+        b"",
+        403,
+        "limitBytes",
+    );
+    forwarded(head("GET", &format!("{log}?tailLines=19"), "masked"), b"");
+    // Without a mask it is nobody's business.
+    forwarded(head("GET", &format!("{log}?limitBytes=19"), "reader"), b"");
+}
+
+/// Who may write and not read was shown all in clear: a denied read demands no mask.
+#[test]
+fn an_echo_is_masked_for_those_who_may_not_read_what_it_shows() {
+    for (method, target) in [
+        ("PATCH", SECRET),
+        ("PATCH", "/api/v1/namespaces/shop/pods/p/status"),
+        ("GET", "/apis/apps/v1/namespaces/shop/deployments/d/status"),
+    ] {
+        let mut request = head(method, target, "writer");
+        let mut body: &[u8] = b"";
+        if method == "PATCH" {
+            request.has_body = true;
+            request = with(request, "content-type", "application/merge-patch+json");
+            body = b"{}";
+        }
+        let mut exchange = fresh();
+        let output = walk(&mut exchange, request, body);
+        assert!(matches!(output, Output::Forward(_)), "{target}: {output:?}");
+        let answered = exchange
+            .response_head(StatusCode::OK, &json_head(), 0)
+            .unwrap();
+        assert_eq!(answered.framing, crate::response::Framing::Anew, "{target}");
+    }
+}

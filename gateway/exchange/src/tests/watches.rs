@@ -90,6 +90,25 @@ fn a_newer_policy_that_does_not_know_the_cluster_ends_a_watch() {
     );
 }
 
+/// A change within the documents of a mask let watches go on under the old one.
+#[test]
+fn a_watch_ends_when_what_is_masked_changes_at_any_depth() {
+    let target = "/api/v1/namespaces/shop/configmaps?watch=1";
+    let long = forwarded(head("GET", target, "nested"), b"").long.unwrap();
+    assert_eq!(still_allowed(&long, &snapshot(2), now()), None);
+    for (from, to, cause) in [
+        (r#"at "pin""#, r#"at "*""#, Some(EndCause::PolicyChanged)),
+        ("json {", "yaml {", Some(EndCause::PolicyChanged)),
+        // Of what concerns others, nothing.
+        (r#"detect "aws-key""#, r#"detect "jwt""#, None),
+    ] {
+        let changed = MASKS.replacen(from, to, 1);
+        assert_ne!(changed, MASKS, "{from}");
+        let cause_now = still_allowed(&long, &snapshot_of(2, &changed), now());
+        assert_eq!(cause_now, cause, "{to}");
+    }
+}
+
 /// Streams of a withdrawn key or a removed issuer went on until the token's own end (K-3.10).
 #[test]
 fn a_watch_ends_when_nobody_vouches_for_its_credential_any_more() {

@@ -2,10 +2,32 @@
 //! every place where a value was put back exactly what its author sent there. Whoever changed what a
 //! mask selects by, or named a value of another object, would read it there in clear text.
 
+use std::collections::BTreeSet;
+
 use gateway_kubeapi::JsonValue;
 
 use super::embedded;
 use super::restore::by_key;
+
+/// The same value with these members of each object before its others.
+pub(super) fn with_first(value: &JsonValue, keys: &BTreeSet<&str>) -> JsonValue {
+    match value {
+        JsonValue::Object(members) => {
+            let (mut first, others): (Vec<_>, Vec<_>) = members
+                .iter()
+                .map(|(key, value)| (key.clone(), with_first(value, keys)))
+                .partition(|(key, _)| keys.contains(key.as_str()));
+            first.extend(others);
+            JsonValue::Object(first)
+        }
+        JsonValue::Array(items) => {
+            JsonValue::Array(items.iter().map(|item| with_first(item, keys)).collect())
+        }
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
+            value.clone()
+        }
+    }
+}
 
 /// Whether `again`, which is `after` under its masks, shows what `before` showed wherever the two
 /// differ.

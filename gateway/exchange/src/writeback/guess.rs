@@ -2,17 +2,45 @@
 //! the stored one (K-4.24). Where the outcome alone would tell, and would cost the guesser nothing, the
 //! write is refused whatever the value is.
 
-use gateway_kubeapi::{JsonValue, PatchForm, RequestTarget};
+use gateway_kubeapi::{JsonValue, PatchForm, RequestTarget, pointer_segments};
 
 use super::restore::{by_key, descend};
+
+/// Built-in kinds of which a part takes no other values than its own, but for a few fields. (Custom
+/// kinds with a rule of the kind `self == oldSelf`, and single fields of others, are not known here.)
+const FIXED: &[(&str, &str, &str)] = &[
+    ("", "persistentvolumeclaims", "spec"),
+    ("", "persistentvolumes", "spec"),
+    ("", "pods", "spec"),
+    ("apps", "controllerrevisions", "data"),
+    ("batch", "jobs", "spec"),
+];
 
 /// What makes the outcome of a write depend on values that are not shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Wager {
     /// An apply without force conflicts only if the value differs: who applies it.
-    applier: Option<String>,
+    applier: Option<Applier>,
     /// An object of a kind that can be made immutable takes no other values than its own.
     may_be_immutable: bool,
+    /// The member below which that is always so.
+    fixed: Option<&'static str>,
+}
+
+/// A field manager, as `managedFields` tells one from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Applier {
+    manager: String,
+    subresource: String,
+}
+
+impl Applier {
+    fn is_of(&self, entry: &JsonValue) -> bool {
+        let text = |key| entry.get(key).and_then(JsonValue::as_str);
+        text("manager") == Some(&*self.manager)
+            && text("operation") == Some("Apply")
+            && text("subresource").unwrap_or_default() == self.subresource
+    }
 }
 
 impl Wager {
@@ -20,16 +48,32 @@ impl Wager {
     pub(crate) fn of(target: &RequestTarget, patch: Option<PatchForm>) -> Self {
         let info = target.info();
         let is_apply = patch == Some(PatchForm::Apply) && !target.force();
+        let (group, resource) = (info.group(), info.resource());
+        let fixed = FIXED
+            .iter()
+            .find(|(own, name, _)| (*own, *name) == (group, resource));
         Self {
-            applier: is_apply.then(|| target.field_manager().unwrap_or_default().to_owned()),
-            may_be_immutable: info.group().is_empty()
-                && matches!(info.resource(), "secrets" | "configmaps"),
+            applier: is_apply.then(|| Applier {
+                manager: target.field_manager().unwrap_or_default().to_owned(),
+                subresource: info.subresource().to_owned(),
+            }),
+            may_be_immutable: group.is_empty() && matches!(resource, "secrets" | "configmaps"),
+            fixed: fixed.map(|(_, _, member)| *member),
         }
     }
 
     /// Whether the outcome tells, once the write sets a masked value.
     pub(super) const fn tells(&self) -> bool {
-        self.applier.is_some() || self.may_be_immutable
+        self.applier.is_some() || self.may_be_immutable || self.fixed.is_some()
+    }
+
+    /// Whether an operation of a JSON patch changes something in the part that takes no other values.
+    pub(super) fn is_fixed(&self, operation: &JsonValue) -> bool {
+        let path = operation.get("path").and_then(JsonValue::as_str);
+        self.fixed.is_some_and(|fixed| {
+            let segments = path.and_then(pointer_segments).unwrap_or_default();
+            segments.first().is_none_or(|first| first == fixed)
+        })
     }
 
     /// Why a write that sets masked values of its own is refused. `sent` and `again` differ at these.
@@ -43,17 +87,20 @@ impl Wager {
         if self.may_be_immutable && immutable == Some(true) {
             return Some(Lost::Immutable);
         }
-        let applier = self.applier.as_deref()?;
+        if let Some(fixed) = self.fixed
+            && sent.get(fixed) != again.get(fixed)
+        {
+            return Some(Lost::Immutable);
+        }
+        let applier = self.applier.as_ref()?;
         let managers = descend(live, &["metadata", "managedFields"]);
         let others: Vec<&JsonValue> = managers
             .and_then(JsonValue::items)
             .unwrap_or_default()
             .iter()
-            .filter(|entry| {
-                let text = |key| entry.get(key).and_then(JsonValue::as_str);
-                text("manager") != Some(applier) || text("operation") != Some("Apply")
-            })
+            .filter(|entry| !applier.is_of(entry))
             .filter_map(|entry| entry.get("fieldsV1"))
+            .filter(|fields| !is_leaf(fields))
             .collect();
         is_owned(sent, again, &others).then_some(Lost::Owned)
     }
@@ -66,11 +113,20 @@ pub(super) enum Lost {
     Owned,
 }
 
+/// A field set with nothing in it: at the root, no field; below, the field and all in it.
+fn is_leaf(fields: &JsonValue) -> bool {
+    matches!(fields, JsonValue::Object(members) if members.is_empty())
+}
+
 /// Whether one of the managers has a field that is sent with a masked value of its own. Elements of
 /// lists are not told apart: any that a manager has may be the one.
 fn is_owned(sent: &JsonValue, again: &JsonValue, managers: &[&JsonValue]) -> bool {
     if sent == again || managers.is_empty() {
         return false;
+    }
+    // Of a map that is owned as a whole, nothing is told apart below.
+    if managers.iter().any(|fields| is_leaf(fields)) {
+        return true;
     }
     let (JsonValue::Object(sent), JsonValue::Object(again)) = (sent, again) else {
         return true;

@@ -5,9 +5,9 @@ use gateway_kubeapi::{JsonValue, pointer_segments};
 
 use super::restore::{Doubt, Mode, Pair, Restoring};
 
-/// BOUND: operations that are followed; of a longer patch nothing is put back.
+/// BOUND: operations that are followed; a longer patch of masked places is refused.
 const OPERATION_COUNT_MAX: usize = 256;
-/// BOUND: bytes that `copy` makes, as it may copy what it made; beyond, nothing is put back.
+/// BOUND: bytes that `copy` makes, as it may copy what it made; beyond, the patch is refused.
 const COPIED_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// A patch that was followed to its end.
@@ -41,7 +41,9 @@ pub(super) fn follow(
     restoring: &mut Restoring,
 ) -> Result<Option<Followed>, Doubt> {
     if operations.len() > OPERATION_COUNT_MAX {
-        return Ok(None);
+        return Err(too_much(
+            "it has more than 256 operations; send it in parts",
+        ));
     }
     let mut made = pair.live.clone();
     let mut meant = pair.masked.clone();
@@ -52,7 +54,7 @@ pub(super) fn follow(
         };
         copied += operation.copies(&made);
         if copied > COPIED_BYTES_MAX {
-            return Ok(None);
+            return Err(too_much("it copies more than 3 MiB; send it in parts"));
         }
         let sent = operation.value().cloned();
         let path = operation.path.clone();
@@ -72,6 +74,13 @@ pub(super) fn follow(
         }
     }
     Ok(Some(Followed { meant, made }))
+}
+
+fn too_much(why: &'static str) -> Doubt {
+    Doubt {
+        place: "patch".to_owned(),
+        why,
+    }
 }
 
 /// One operation's value, at its place.

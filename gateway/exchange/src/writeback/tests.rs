@@ -18,7 +18,11 @@ const MASKS: &str = r#"
 hmac-key "k" env="COUNTERSIGN_MASK_KEY"
 mask "back" {
     for "secrets" { at "data.*" redact }
-    for "pods" { at "spec.containers[*].env[*]" drop; at "spec.containers[*].image" redact }
+    for "pods" {
+        at "spec.containers[*].env[*]" drop
+        at "spec.containers[*].image" redact
+        at "spec.containers[name=main].args[*]" redact
+    }
     for "things.example.com" {
         at "spec.text" redact
         at "spec.number" redact
@@ -40,7 +44,16 @@ mask "back" {
 }
 mask "keep" {
     for "secrets" { at "data.*" redact }
-    for "things.example.com" { at "spec.text" redact; at "spec.phone" fpe key="k"; at "spec.gone" drop }
+    for "pods" { at "spec.containers[*].env[*].value" redact; at "metadata.labels.*" redact }
+    for "things.example.com" {
+        at "spec.text" redact
+        at "spec.phone" fpe key="k"
+        at "spec.gone" drop
+        at "spec.flag" redact
+        at "spec.number" redact
+        at "spec.list" redact
+        at "spec.map" redact
+    }
 }
 allow "back" { why "test"; owner "it"; who { user "back" }; can all; on "*"; in "*"; mask "back" }
 allow "keep" { why "test"; owner "it"; who { user "keep" }; can all; on "*"; in "*"; mask "keep" }
@@ -458,6 +471,26 @@ fn nothing_is_put_back_where_it_would_be_read_in_clear() {
     case.refused(Some(PatchForm::Json), &operations, "unmask");
 }
 
+/// What stands before the member that an element is chosen by is masked in every element, but the API
+/// server writes members in its own order.
+#[test]
+fn the_order_of_members_unmasks_nothing() {
+    let case = Case::thing(&full());
+    let mut body = case.shown();
+    body["spec"]["tagged"][0] = json!({"value": "countersign-masked:back", "class": "plain"});
+    assert!(body.to_string().contains(r#"back","class":"plain""#));
+    case.refused(None, &body, "unmask");
+    let merge = json!({"spec": {"tagged": body["spec"]["tagged"]}});
+    case.refused(Some(PatchForm::Merge), &merge, "unmask");
+    let pod = json!({"metadata": {"resourceVersion": "7"}, "spec": {"containers": [
+        {"args": ["secret"], "image": "i", "name": "main"},
+    ]}});
+    let case = Case::new("back", "pods", pod);
+    let element = json!({"args": ["countersign-masked:back"], "name": "main2"});
+    let operations = json!([{"op": "replace", "path": "/spec/containers/0", "value": element}]);
+    case.refused(Some(PatchForm::Json), &operations, "unmask");
+}
+
 #[test]
 fn a_json_patch_means_the_element_its_author_means() {
     let case = Case::thing(&full());
@@ -484,7 +517,20 @@ fn a_json_patch_means_the_element_its_author_means() {
     doubled
         .push(json!({"op": "replace", "path": "/spec/text", "value": "countersign-masked:back"}));
     let doubled = Value::from(doubled);
-    case.refused(Some(PatchForm::Json), &doubled, "cannot be written back");
+    case.refused(Some(PatchForm::Json), &doubled, "copies more than 3 MiB");
+}
+
+/// Digits that a mask had made were stored by a patch too long to be followed.
+#[test]
+fn a_json_patch_that_is_too_long_to_follow_is_refused_if_it_sets_something_masked() {
+    let case = Case::thing(&full());
+    let phone = case.shown()["spec"]["phone"].clone();
+    let free = json!({"op": "replace", "path": "/spec/free", "value": "x"});
+    let mut operations = vec![free; 256];
+    let json = Some(PatchForm::Json);
+    assert_eq!(case.send(json, &operations.clone().into()), Ok(None));
+    operations.push(json!({"op": "replace", "path": "/spec/phone", "value": phone}));
+    case.refused(json, &operations.into(), "more than 256 operations");
 }
 
 #[test]
@@ -566,6 +612,16 @@ fn a_dry_run_of_a_masked_value_is_refused_whatever_the_value_is() {
     );
     let operation = json!([{"op": "remove", "path": "/data/pw"}]);
     check(PatchForm::Json, operation, false);
+    for value in ["new", "own"] {
+        check(PatchForm::Merge, json!({"stringData": {"pw": value}}), true);
+        for op in ["copy", "move"] {
+            let carried = json!([
+                {"op": "add", "path": "/metadata/x", "value": value},
+                {"op": op, "from": "/metadata/x", "path": "/data/pw"},
+            ]);
+            check(PatchForm::Json, carried, true);
+        }
+    }
 }
 
 #[test]
@@ -588,6 +644,14 @@ fn no_outcome_depends_on_a_guess_at_an_immutable_object() {
                 _ => json!({"data": {"pw": value}, "immutable": true}),
             };
             case.refused(patch, &body, "immutable");
+            let body = match patch {
+                Some(PatchForm::Json) => json!([
+                    {"op": "add", "path": "/x", "value": value},
+                    {"op": "move", "from": "/x", "path": "/data/pw"},
+                ]),
+                _ => json!({"stringData": {"pw": value}}),
+            };
+            case.refused(patch, &body, "immutable");
         }
         if patch != Some(PatchForm::Json) {
             let body = json!({"data": {"pw": marker()}});
@@ -597,6 +661,126 @@ fn no_outcome_depends_on_a_guess_at_an_immutable_object() {
     case.live["immutable"] = false.into();
     case.wager = wager(target, None);
     assert_eq!(case.send(None, &json!({"data": {"pw": "b3du"}})), Ok(None));
+}
+
+/// A wrong value was refused by the API server, and a right one was not, as often as one liked.
+#[test]
+fn no_outcome_depends_on_a_guess_at_what_never_changes() {
+    let live = json!({"metadata": {"resourceVersion": "7", "labels": {"a": "b"}}, "spec": {"containers": [
+        {"name": "main", "env": [{"name": "TOKEN", "value": "right"}]},
+    ]}});
+    let mut case = Case::new("keep", "pods", live);
+    let target = "/api/v1/namespaces/a/pods/p";
+    let body = |value: &str| json!({"spec": {"containers": [{"name": "main", "env": [{"name": "TOKEN", "value": value}]}]}});
+    for value in ["right", "wrong"] {
+        for patch in [
+            None,
+            Some(PatchForm::Merge),
+            Some(PatchForm::Strategic),
+            Some(PatchForm::Apply),
+        ] {
+            case.wager = wager(target, patch);
+            case.refused(patch, &body(value), "immutable");
+        }
+        let json = Some(PatchForm::Json);
+        case.wager = wager(target, json);
+        for (path, value) in [
+            ("/spec/containers/0/env/0/value", Value::from(value)),
+            ("/spec", body(value)["spec"].clone()),
+        ] {
+            let replace = json!([{"op": "replace", "path": path, "value": value}]);
+            case.refused(json, &replace, "immutable");
+            let moved = json!([
+                {"op": "add", "path": "/x", "value": value},
+                {"op": "move", "from": "/x", "path": path},
+            ]);
+            case.refused(json, &moved, "immutable");
+        }
+        // Labels can be changed.
+        let label = json!([{"op": "replace", "path": "/metadata/labels/a", "value": value}]);
+        assert_eq!(case.send(json, &label), Ok(None));
+        let merge = Some(PatchForm::Merge);
+        case.wager = wager(target, merge);
+        let label = json!({"metadata": {"labels": {"a": value}}});
+        assert_eq!(case.send(merge, &label), Ok(None));
+    }
+    let deployments = "/apis/apps/v1/namespaces/a/deployments/d";
+    assert_eq!(wager(deployments, None), Wager::default());
+}
+
+/// Of a flag that is `false` a write of what is shown passed, of one that is not it was refused.
+#[test]
+fn whether_a_refusing_mask_refuses_tells_nothing_of_what_is_stored() {
+    let case = |spec: Value| {
+        let live = json!({"metadata": {"name": "t", "resourceVersion": "7"}, "spec": spec});
+        Case::new("keep", "things.example.com", live)
+    };
+    for (key, shown, other) in [
+        ("flag", json!(false), json!(true)),
+        ("number", json!(0), json!(17)),
+        ("list", json!([]), json!([1])),
+        ("map", json!({}), json!({"a": 1})),
+    ] {
+        for stored in [&shown, &other] {
+            let case = case(json!({key: stored, "free": false}));
+            assert_eq!(case.shown()["spec"][key], shown);
+            let body = json!({"spec": {key: shown, "free": false}});
+            let place = format!("/spec/{key}");
+            case.refused(None, &body, &place);
+            for patch in [PatchForm::Merge, PatchForm::Apply] {
+                case.refused(Some(patch), &body, &place);
+            }
+            let path = format!("/spec/{key}");
+            for operation in [
+                json!({"op": "replace", "path": path, "value": shown}),
+                json!({"op": "replace", "path": "/spec", "value": {key: shown}}),
+            ] {
+                case.refused(Some(PatchForm::Json), &json!([operation]), &place);
+            }
+            // Not at a masked place.
+            let free = json!({"spec": {"free": false}});
+            assert_eq!(case.send(Some(PatchForm::Merge), &free), Ok(None));
+        }
+    }
+}
+
+/// A map that a manager owns as a whole has nothing below it in `managedFields`, and managers of
+/// another subresource are others, whatever their name.
+#[test]
+fn an_apply_without_force_conflicts_with_owners_of_whole_maps_and_of_other_subresources() {
+    let mut case = secret();
+    let apply = Some(PatchForm::Apply);
+    let target = "/api/v1/namespaces/a/secrets/db?fieldManager=me";
+    case.wager = wager(target, apply);
+    let fields = json!({"f:data": {"f:pw": {}}});
+    for (managed, conflicts) in [
+        (
+            json!({"manager": "other", "operation": "Update", "fieldsV1": {"f:data": {}}}),
+            true,
+        ),
+        (
+            json!({"manager": "other", "operation": "Update", "fieldsV1": {}}),
+            false,
+        ),
+        (
+            json!({"manager": "me", "operation": "Apply", "fieldsV1": fields}),
+            false,
+        ),
+        (
+            json!({"manager": "me", "operation": "Apply", "subresource": "status", "fieldsV1": fields}),
+            true,
+        ),
+    ] {
+        case.live["metadata"]["managedFields"] = json!([managed]);
+        for value in ["bmV3", "b3du"] {
+            let body = json!({"data": {"pw": value}});
+            if conflicts {
+                case.refused(apply, &body, "another field manager");
+            } else {
+                assert_eq!(case.send(apply, &body), Ok(None), "{managed}");
+            }
+        }
+    }
 }
 
 #[test]

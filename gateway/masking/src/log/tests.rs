@@ -35,11 +35,12 @@ fn run(text: &[u8], size: usize) -> String {
 }
 
 fn check(text: &str, expected: &str) {
+    const SIZES: [usize; 7] = [1, 2, 3, 7, 64, 4096, 1 << 20];
+    // Where Miri interprets it, a long text not byte by byte.
+    let first = if text.len() < 1000 { 0 } else { 5 };
+    let sizes = SIZES.into_iter().skip(if cfg!(miri) { first } else { 0 });
     let expected = expected.replace('#', "countersign-masked:m");
-    for size in [1, 2, 3, 7, 64, 4096, 1 << 20]
-        .into_iter()
-        .step_by(every(3))
-    {
+    for size in sizes.step_by(every(3)) {
         assert_eq!(run(text.as_bytes(), size), expected, "{size}");
     }
 }

@@ -143,6 +143,46 @@ pub(super) fn encode(rules: &[MaskRule], fields: &[FieldPath]) -> Vec<MaskRule> 
     encoded
 }
 
+/// What is written to `stringData` of a Secret is its `data` without base64. The API server never shows
+/// it, but copies of what was written do (K-4.1, K-4.2), and a write of it sets the same value.
+pub(super) fn string_data(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
+    if !class.is_secret() {
+        return Vec::new();
+    }
+    let is_written = |own: &MaskRule| {
+        let mut rules = rules.iter();
+        rules.any(|rule| rule.mask == own.mask && rule.path == own.path)
+    };
+    let derived = rules.iter().filter_map(|rule| {
+        let [Step::Key(first), inner @ ..] = rule.path.steps() else {
+            return None;
+        };
+        let below = || paths::below("stringData", &paths::without("data", &rule.path)?);
+        let path = match (&**first, inner) {
+            ("data", []) => None,
+            ("data", [_, ..]) => below(),
+            (_, _) => return None,
+        };
+        match path {
+            Some(path) => Some(MaskRule {
+                path,
+                ..rule.clone()
+            }),
+            // All of it is masked, or the path is longer than one may be: all of it goes.
+            None => FieldPath::parse("stringData").ok().map(|path| MaskRule {
+                path,
+                strategy: if matches!(rule.strategy, Strategy::Drop) {
+                    Strategy::Drop
+                } else {
+                    Strategy::Redact
+                },
+                ..rule.clone()
+            }),
+        }
+    });
+    derived.filter(|own| !is_written(own)).collect()
+}
+
 /// The last-applied annotation holds the object once more (K-4.2): each mask works in it too. That of a
 /// revision is its owner's, and what the revision has in `data` stands at the top there.
 pub(super) fn last_applied(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {

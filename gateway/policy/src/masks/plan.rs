@@ -113,10 +113,17 @@ impl Class {
 
     /// Objects are ControllerRevisions.
     pub(super) fn is_revision(self) -> bool {
+        self.is("apps", "controllerrevisions")
+    }
+
+    /// Objects are Secrets.
+    pub(super) fn is_secret(self) -> bool {
+        self.is("", "secrets")
+    }
+
+    fn is(self, group: &str, resource: &str) -> bool {
         let kind = self.kind.and_then(kind_at);
-        kind.is_some_and(|(group, resource, _)| {
-            (group, resource) == ("apps", "controllerrevisions")
-        })
+        kind.is_some_and(|(own, name, _)| (own, name) == (group, resource))
     }
 
     /// Where a pod template stands in it.
@@ -214,6 +221,7 @@ impl MaskPlan {
             .map(|rule| format!("{} {} by {}", rule.path, word(&rule.strategy), rule.mask))
             .chain(guards.iter().map(describe_guard))
             .collect();
+        written.extend(derived::string_data(class, &written));
         let mut rules = derived::encode(&written, &class.encoded());
         let mut derived = derived::last_applied(class, &rules);
         derived.extend(derived::managed_fields(class, &written, &guards));
@@ -331,6 +339,11 @@ impl MaskPlan {
             .map(|rule| rule.path.to_string())
             .collect();
         paths.into_iter().collect::<Vec<_>>().join(",")
+    }
+
+    /// Whether all of it masks the same, derived places, documents in strings and keys included.
+    pub(super) fn masks_as(&self, other: &Self) -> bool {
+        self.rules == other.rules && self.guards == other.guards
     }
 
     pub(super) fn describe(&self) -> Vec<String> {

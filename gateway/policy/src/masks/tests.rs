@@ -390,6 +390,104 @@ fn what_detectors_find_is_left_in_part_digested_or_encrypted() {
     );
 }
 
+/// What was written as `stringData` stood in clear in the annotation, under a mask of `data`.
+#[test]
+fn a_mask_of_data_masks_what_was_written_as_string_data() {
+    let set = |line: &str| {
+        let bundle = bundle(&format!("mask \"m\" {{ for \"secrets\" {{ {line} }} }}"));
+        PolicySet::compile_with(&bundle, "prod", &MaskKeys::none()).expect("compiles")
+    };
+    let written = json!({"stringData": {"pw": "secret", "x": "plain"}, "kind": "Secret"});
+    for (line, all) in [
+        (r#"at "data.*" redact"#, true),
+        (r#"at "data.pw" redact"#, false),
+        (r#"at "data['pw']" drop"#, false),
+        (r#"at "data" redact"#, true),
+        (r#"at "data" drop"#, true),
+        (r#"at "data.pw" partial keep-last=2"#, false),
+        (r#"at "data.*" redact; at "stringData.*" redact"#, true),
+        (r#"at "metadata.labels.*" redact"#, false),
+    ] {
+        let set = set(line);
+        let masks = set.mask_table().set_of("m").expect("is there");
+        let masking = set.masking(masks, &resource("secrets")).expect("concerned");
+        let mut body = written.clone();
+        body["metadata"] = json!({"annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": written.to_string(),
+        }});
+        let program = masking.program(&[Mount::Root]).expect("compiles");
+        let mut masker = Masker::new(program, Kernel::best());
+        let mut out = Vec::new();
+        masker
+            .push(&Bytes::from(body.to_string()), &mut out)
+            .expect("JSON");
+        let shown = String::from_utf8(out.concat()).expect("text");
+        let is_masked = !line.contains("labels");
+        assert_eq!(!shown.contains("secret\\\""), is_masked, "{line}: {shown}");
+        assert_eq!(!shown.contains("\"secret\""), is_masked, "{line}: {shown}");
+        assert_eq!(shown.contains("plain"), !all, "{line}: {shown}");
+    }
+    let set = set(r#"at "data.pw" redact"#);
+    let masks = set.mask_table().set_of("m").expect("is there");
+    let masking = set.masking(masks, &resource("secrets")).expect("concerned");
+    assert!(masking.touches_pointer("/stringData/pw") && !masking.touches_pointer("/stringData/x"));
+    assert_eq!(masking.describe(), ["data.pw redact by m"]);
+}
+
+#[test]
+fn masks_are_the_same_if_all_that_they_do_is() {
+    let masking = |mask: &str, secret: &[u8]| {
+        let head = r#"hmac-key "k" env="COUNTERSIGN_MASK_KEY"; hmac-key "l" env="OTHER_KEY""#;
+        let bundle = bundle(&format!(
+            "{head}\nmask \"m\" {{ for \"configmaps\" {{ {mask} }} }}"
+        ));
+        let mut keys = MaskKeys::none();
+        for name in ["k", "l"] {
+            keys.add(name, secret).expect("long enough");
+        }
+        let set = PolicySet::compile_with(&bundle, "prod", &keys).expect("compiles");
+        let masks = set.mask_table().set_of("m").expect("is there");
+        set.masking(masks, &resource("configmaps"))
+            .expect("concerned")
+    };
+    let one = b"0123456789abcdef0123456789abcdef";
+    for (mask, other) in [
+        (r#"at "data.a" redact"#, r#"at "data.b" redact"#),
+        (r#"at "data.a" redact"#, r#"at "data.a" drop"#),
+        (
+            r#"at "data.a" json { at "b" redact }"#,
+            r#"at "data.a" json { at "c" redact }"#,
+        ),
+        (
+            r#"at "data.a" json { at "b" base64 { at "c" redact } }"#,
+            r#"at "data.a" json { at "b" base64 { at "d" redact } }"#,
+        ),
+        (
+            r#"at "data.a" partial keep-last=2"#,
+            r#"at "data.a" partial keep-last=4"#,
+        ),
+        (r#"at "data.a" hash key="k""#, r#"at "data.a" hash key="l""#),
+        (r#"detect "jwt" redact"#, r#"detect "pem" redact"#),
+        (
+            r#"detect "jwt" redact"#,
+            r#"detect "jwt" redact in="data.*""#,
+        ),
+        (
+            r#"detect "card" partial keep-last=2"#,
+            r#"detect "card" partial keep-last=4"#,
+        ),
+    ] {
+        assert!(masking(mask, one).masks_as(&masking(mask, one)), "{mask}");
+        assert!(
+            !masking(mask, one).masks_as(&masking(other, one)),
+            "{other}"
+        );
+    }
+    let hashed = r#"at "data.a" hash key="k""#;
+    let rotated = masking(hashed, b"fedcba9876543210fedcba9876543210");
+    assert!(!masking(hashed, one).masks_as(&rotated));
+}
+
 #[test]
 fn refuse_wins_over_restore() {
     let mode = |names: &[&str]| masking(names, "pods").expect("concerned").write_back();

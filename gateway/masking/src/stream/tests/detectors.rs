@@ -81,18 +81,19 @@ fn a_string_longer_than_is_read_goes_whole() {
     let fits = format!("{} {mail}", pad(GUARDED_BYTES_MAX - mail.len() - 1));
     let marker = "countersign-masked:m";
     let mut pair = Pair::new(watched(&[], None));
-    for (text, expected) in [
+    let cases = [
         (pad(250_000), pad(250_000)),
         (pad(GUARDED_BYTES_MAX), pad(GUARDED_BYTES_MAX)),
         (fits.clone(), fits.replace(mail, marker)),
         (pad(GUARDED_BYTES_MAX + 1), marker.to_owned()),
-    ] {
+    ];
+    for (text, expected) in cases.into_iter().skip(every(2) - 1).step_by(every(2)) {
         let [text, expected] = [text, expected].map(|inner| format!(r#"{{"a":"{inner}","b":1}}"#));
         assert_eq!(
             pair.twin.mask(text.as_bytes()),
             Some(expected.clone().into_bytes())
         );
-        for size in [4096, 100_000, 1 << 20] {
+        for size in [4096, 100_000, 1 << 20].into_iter().step_by(every(3)) {
             let outcome = run_evenly(&pair.program, Kernel::best(), text.as_bytes(), size);
             assert_eq!(outcome.bytes.len(), expected.len(), "{size}");
             assert!(outcome.bytes == expected.as_bytes(), "{size}");

@@ -1,0 +1,127 @@
+//! What a mask leaves of numbers, flags and containers, in a write: `0`, `false`, `[]` and `{}` at masked
+//! places. Under `write-back refuse` these are refused whatever is stored there: were they refused only
+//! where they would change something, the refusal would tell what is stored.
+
+use gateway_kubeapi::{JsonValue, PatchForm, pointer_of, pointer_segments};
+use gateway_policy::masks::Masking;
+
+use super::restore::by_key;
+use super::shown;
+
+/// Where a body has what is shown of other values than strings.
+pub(super) fn places(masking: &Masking, patch: Option<PatchForm>, sent: &JsonValue) -> Vec<String> {
+    let mut found = Vec::new();
+    match patch {
+        Some(PatchForm::Json) => {
+            for operation in sent.items().unwrap_or_default() {
+                in_operation(operation, &mut found);
+            }
+            found.retain(|place| masking.touches_pointer(place));
+        }
+        None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply) => {
+            // Where the mask makes the same of another value, it stands at a masked place.
+            let other = filled(sent);
+            let again = shown(masking, other.to_json().as_bytes());
+            let again = again.and_then(|again| JsonValue::parse(&again.text).ok());
+            match again {
+                Some(again) => same(sent, &again, &mut Vec::new(), &mut found),
+                None => found.push(String::new()),
+            }
+        }
+    }
+    found
+}
+
+/// The blanks of what one operation puts somewhere.
+fn in_operation(operation: &JsonValue, found: &mut Vec<String>) {
+    let path = operation.get("path").and_then(JsonValue::as_str);
+    let mut way = path.and_then(pointer_segments).unwrap_or_default();
+    if let Some(value) = operation.get("value") {
+        blanks(value, &mut way, found);
+    }
+}
+
+fn is_blank(value: &JsonValue) -> bool {
+    match value {
+        JsonValue::Bool(flag) => !flag,
+        JsonValue::Number(number) => number == "0",
+        JsonValue::Array(items) => items.is_empty(),
+        JsonValue::Object(members) => members.is_empty(),
+        JsonValue::Null | JsonValue::String(_) => false,
+    }
+}
+
+/// Every blank of a value that stands there.
+fn blanks(value: &JsonValue, way: &mut Vec<String>, found: &mut Vec<String>) {
+    if is_blank(value) {
+        found.push(pointer_of(way));
+    }
+    let mut below = |name: String, value: &JsonValue| {
+        way.push(name);
+        blanks(value, way, found);
+        way.pop();
+    };
+    match value {
+        JsonValue::Object(members) => members
+            .iter()
+            .for_each(|(key, value)| below(key.clone(), value)),
+        JsonValue::Array(items) => (0..)
+            .zip(items)
+            .for_each(|(index, value): (usize, _)| below(index.to_string(), value)),
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {}
+    }
+}
+
+/// The same with other values for all blanks.
+fn filled(value: &JsonValue) -> JsonValue {
+    match value {
+        JsonValue::Bool(_) if is_blank(value) => JsonValue::Bool(true),
+        JsonValue::Number(_) if is_blank(value) => JsonValue::Number("1".to_owned()),
+        JsonValue::Array(_) if is_blank(value) => JsonValue::Array(vec![JsonValue::Bool(true)]),
+        JsonValue::Object(_) if is_blank(value) => {
+            JsonValue::Object(vec![("-".to_owned(), JsonValue::Bool(true))])
+        }
+        JsonValue::Object(members) => JsonValue::Object(
+            members
+                .iter()
+                .map(|(key, value)| (key.clone(), filled(value)))
+                .collect(),
+        ),
+        JsonValue::Array(items) => JsonValue::Array(items.iter().map(filled).collect()),
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
+            value.clone()
+        }
+    }
+}
+
+/// Where `again`, which is the filled value under its masks, is blank again.
+fn same(sent: &JsonValue, again: &JsonValue, way: &mut Vec<String>, found: &mut Vec<String>) {
+    if is_blank(sent) {
+        if sent == again {
+            found.push(pointer_of(way));
+        }
+        return;
+    }
+    let mut below = |name: String, sent: &JsonValue, again: &JsonValue| {
+        way.push(name);
+        same(sent, again, way, found);
+        way.pop();
+    };
+    match (sent, again) {
+        (JsonValue::Object(sent), JsonValue::Object(again)) => {
+            let again = by_key(again);
+            for (key, sent) in sent {
+                if let Some(again) = again.get(key.as_str()) {
+                    below(key.clone(), sent, again);
+                }
+            }
+        }
+        // Of a list that lost elements it is not known which.
+        (JsonValue::Array(sent), JsonValue::Array(again)) if again.len() == sent.len() => {
+            for (index, (sent, again)) in sent.iter().zip(again).enumerate() {
+                below(index.to_string(), sent, again);
+            }
+        }
+        (_, _) => {}
+    }
+}
