@@ -157,3 +157,18 @@ fn keys_are_checked() {
     assert!(MaskKey::new("a b", b"0123456789abcdef", "c").is_err());
     assert!(MaskKey::new("", b"0123456789abcdef", "c").is_err());
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "a key needs foreign code")]
+fn keys_are_the_same_with_id_secret_and_cluster() {
+    let key = |id, secret: &[u8], cluster| MaskKey::new(id, secret, cluster).unwrap();
+    let one = key("a", b"0123456789abcdef", "c");
+    assert_eq!(one, key("a", b"0123456789abcdef", "c"));
+    for other in [
+        key("b", b"0123456789abcdef", "c"),
+        key("a", b"fedcba9876543210", "c"),
+        key("a", b"0123456789abcdef", "d"),
+    ] {
+        assert_ne!(one, other);
+    }
+}
