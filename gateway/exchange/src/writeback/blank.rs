@@ -62,12 +62,16 @@ fn blanks(value: &JsonValue, way: &mut Vec<String>, found: &mut Vec<String>) {
         way.pop();
     };
     match value {
-        JsonValue::Object(members) => members
-            .iter()
-            .for_each(|(key, value)| below(key.clone(), value)),
-        JsonValue::Array(items) => (0..)
-            .zip(items)
-            .for_each(|(index, value): (usize, _)| below(index.to_string(), value)),
+        JsonValue::Object(members) => {
+            for (key, value) in members {
+                below(key.clone(), value);
+            }
+        }
+        JsonValue::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                below(index.to_string(), value);
+            }
+        }
         JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {}
     }
 }

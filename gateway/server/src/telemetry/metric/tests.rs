@@ -89,7 +89,11 @@ fn document() -> String {
         }
     }
     text.push_str(
-        "\n## Phases\n\n\
+        "\n`cause` of answers that cannot be masked: `encoding` it came compressed; `media-type` not JSON, text or a session that can be read;\n\
+         `malformed` broken JSON, UTF-8 or frames; `truncated` it ended early; `bound` deeper than 512, or above 64 KiB of white space or key\n\
+         where a member is dropped; `watch-event` not as the API server writes it; `program` too many masks meet.\n\n\
+         `effect` `deny` includes requests refused because of their masks (`reason` `obligation-failed`), which the audit log calls `refuse`.\n\
+         \n## Phases\n\n\
          | phase | from | to |\n| --- | --- | --- |\n\
          | `authenticate` | the head | its caller is proven, waits for keys and reviews included; not of callers that are remembered |\n\
          | `judge` | the head, or the body that decides | the decision, for a caller that is remembered |\n\
