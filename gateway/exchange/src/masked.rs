@@ -7,8 +7,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use gateway_kubeapi::{
-    AcceptPlan, Attributes, JsonValue, NameScope, PatchForm, RequestTarget, ResourceId, Target,
-    Upgrade, Verb, parse_field_selector, parse_label_selector,
+    AcceptPlan, Attributes, JsonValue, NameScope, PatchForm, RequestTarget, RequirementOperator,
+    ResourceId, Target, Upgrade, Verb, parse_field_selector, parse_label_selector,
 };
 use gateway_masking::{Kernel, LogMasker, Masker, Mount};
 use gateway_policy::masks::{MaskSet, Masking, StreamMasking};
@@ -188,7 +188,12 @@ impl AnswerMask {
         };
         for term in &terms {
             let found = term.values.iter().any(|value| self.masking.finds(value));
-            if self.masking.touches_label(&term.key) || found {
+            // By halving, a number is found without being named.
+            let halves = matches!(
+                term.operator,
+                RequirementOperator::GreaterThan | RequirementOperator::LessThan
+            ) && self.masking.looks_everywhere();
+            if self.masking.touches_label(&term.key) || found || halves {
                 return question("the label selector", &term.key);
             }
         }
@@ -213,7 +218,7 @@ impl AnswerMask {
                 Some(_) | None => (None, None),
             };
             // Of what a detector finds, any place may hold it.
-            let is_found = guessed.is_some_and(|value| self.masking.finds(&value.to_json()));
+            let is_found = guessed.is_some_and(|value| writeback::finds(&self.masking, value));
             let asks = |place: &&str| is_found || self.masking.touches_pointer(place);
             if let Some(place) = asked.filter(asks) {
                 return Err(MaskRefusal::Question {

@@ -60,7 +60,7 @@ deny "never-vault" { why "vault is closed"; can all; on "*/*"; in "vault"; messa
 "#;
 const MASKS: &str = r#"
 mask "own" { for "configmaps" { at "data.*" redact }; write-back restore }
-mask "found" { for "configmaps" { detect "email" (re)"cust-[0-9]{6}" redact } }
+mask "found" { for "configmaps" { detect "email" "aws-key" (re)"cust-[0-9]{6}" (re)"^only-[0-9]{6}$" redact } }
 mask "env" { for "pods" { at "spec.containers[*].env[*].value" redact } }
 mask "nested" { for "configmaps" { at "data.*" json { at "pin" redact } } }
 mask "streams" { for "pods/exec" "pods/portforward" "pods/log" { detect "aws-key" redact } }

@@ -97,6 +97,16 @@ pub(crate) fn plan(
     masking: &Masking,
     written: &Written<'_>,
 ) -> Result<Option<Restoration>, MaskRefusal> {
+    if written.patch == Some(PatchForm::Strategic)
+        && let Some(place) = deletes_masked(masking, written.body)
+    {
+        let masks: Vec<&str> = masking.masks().map(|(name, _)| name).collect();
+        return Err(MaskRefusal::Question {
+            masks: masks.join(", "),
+            what: "the patch directive",
+            place,
+        });
+    }
     let scan = MarkerScan::of(written.body);
     let is_marked = !scan.is_clean();
     let changes = matches!(written.verb, Verb::Update | Verb::Patch);
@@ -158,7 +168,64 @@ fn sets_masked(masking: &Masking, written: &Written<'_>) -> bool {
 /// was put elsewhere before.
 fn sets_at(masking: &Masking, operation: &JsonValue) -> bool {
     let text = |key| operation.get(key).and_then(JsonValue::as_str);
-    text("op") != Some("remove") && text("path").is_none_or(|path| masking.touches_pointer(path))
+    let is_found = || {
+        let value = operation.get("value");
+        value.is_some_and(|value| finds(masking, value))
+    };
+    text("op") != Some("remove")
+        && (text("path").is_none_or(|path| masking.touches_pointer(path)) || is_found())
+}
+
+/// Whether a detector that looks everywhere finds something in one of the texts of a value.
+pub(crate) fn finds(masking: &Masking, value: &JsonValue) -> bool {
+    match value {
+        JsonValue::String(text) => masking.finds(text),
+        JsonValue::Array(items) => items.iter().any(|item| finds(masking, item)),
+        JsonValue::Object(members) => members.iter().any(|(_, value)| finds(masking, value)),
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => false,
+    }
+}
+
+/// `$deleteFromPrimitiveList/args` of a strategic patch names elements by their value: that it had an
+/// effect tells that they were there.
+const DELETED_ELEMENTS: &str = "$deleteFromPrimitiveList/";
+
+/// The first such directive for a masked list.
+fn deletes_masked(masking: &Masking, body: &[u8]) -> Option<String> {
+    let body = JsonValue::parse(body).ok()?;
+    let mut named = None;
+    let lists = deleted_elements(&body, &mut named);
+    let named = named?;
+    let shown = shown(masking, lists.to_json().as_bytes());
+    shown
+        .is_none_or(|shown| shown.masked_count > 0)
+        .then_some(named)
+}
+
+/// The body with nothing but what such directives name, as members of the lists' names.
+fn deleted_elements(value: &JsonValue, named: &mut Option<String>) -> JsonValue {
+    match value {
+        JsonValue::Object(members) => {
+            let mut kept = Vec::new();
+            for (key, value) in members {
+                let list = key.strip_prefix(DELETED_ELEMENTS);
+                if let Some(list) = list {
+                    named.get_or_insert_with(|| key.clone());
+                    kept.push((list.to_owned(), value.clone()));
+                } else if matches!(value, JsonValue::Object(_) | JsonValue::Array(_)) {
+                    kept.push((key.clone(), deleted_elements(value, named)));
+                }
+            }
+            JsonValue::Object(kept)
+        }
+        JsonValue::Array(items) => {
+            let items = items.iter().map(|item| deleted_elements(item, named));
+            JsonValue::Array(items.collect())
+        }
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
+            JsonValue::Null
+        }
+    }
 }
 
 /// Names the fields that hold a marker.
@@ -249,6 +316,15 @@ impl Restoration {
         // It was read as JSON when it was judged.
         let sent = JsonValue::parse(body)
             .map_err(|fault| Unsettled::Unreadable(format!("the judged body: {fault}")))?;
+        // Before anything is said that depends on what is stored.
+        if self.masking.write_back() == WriteBack::Refuse {
+            let places = blank::places(&self.masking, self.patch, &sent);
+            if !places.is_empty() {
+                let shown = places.iter().map(String::as_str);
+                let places = named(shown, places.len());
+                return Err(MaskRefusal::Unmarked { places }.into());
+            }
+        }
         let mut restoring = Restoring::default();
         let (mut made, proven) = match self.patch {
             Some(PatchForm::Json) => self.patched(&sent, pair, &mut restoring)?,
@@ -267,16 +343,6 @@ impl Restoration {
         };
         let count = restoring.count();
         self.wagered(&sent, &made, live)?;
-        if self.masking.write_back() == WriteBack::Refuse {
-            let places = blank::places(&self.masking, self.patch, &sent);
-            if !places.is_empty() {
-                let shown = places.iter().map(String::as_str);
-                return Err(MaskRefusal::Unmarked {
-                    places: named(shown, places.len()),
-                }
-                .into());
-            }
-        }
         if count == 0 {
             return if self.is_marked {
                 Err(Self::without_live(body).into())
@@ -316,8 +382,11 @@ impl Restoration {
         let again = match self.patch {
             // Its operations are no object; they are looked at one by one.
             Some(PatchForm::Json) => {
-                let mut operations = sent.items().unwrap_or_default().iter();
-                if operations.any(|own| sets_at(&self.masking, own) && self.wager.is_fixed(own)) {
+                // A guess may be put elsewhere first.
+                let operations = sent.items().unwrap_or_default();
+                if operations.iter().any(|own| sets_at(&self.masking, own))
+                    && operations.iter().any(|own| self.wager.is_fixed(own))
+                {
                     return Err(MaskRefusal::Immutable.into());
                 }
                 JsonValue::Null
@@ -386,13 +455,15 @@ impl Restoration {
     /// server writes it: a `[key=value]` hides least where its member comes first.
     fn reads_as_sent(&self, before: &JsonValue, after: &JsonValue) -> bool {
         let choosers = self.masking.choosers();
-        let (before, after) = (
-            &check::with_first(before, &choosers),
-            &check::with_first(after, &choosers),
-        );
-        let shown = shown(&self.masking, after.to_json().as_bytes());
-        let again = shown.and_then(|shown| JsonValue::parse(&shown.text).ok());
-        again.is_some_and(|again| check::reads_as_sent(before, after, &again))
+        let reads = |last: &str| {
+            let [before, after] =
+                [before, after].map(|value| check::with_first(value, &choosers, last));
+            let shown = shown(&self.masking, after.to_json().as_bytes());
+            let again = shown.and_then(|shown| JsonValue::parse(&shown.text).ok());
+            again.is_some_and(|again| check::reads_as_sent(&before, &after, &again))
+        };
+        // What is masked may itself be a member that others are chosen by.
+        reads("") && choosers.iter().all(|last| reads(last))
     }
 }
 

@@ -191,6 +191,12 @@ impl Masking {
         keys.collect()
     }
 
+    /// Whether a detector looks everywhere in an object.
+    #[must_use]
+    pub fn looks_everywhere(&self) -> bool {
+        self.plan.watches_everything()
+    }
+
     /// Whether a detector that looks everywhere in an object finds something in this text: to ask for
     /// it is to ask about a masked value. A program that cannot be made finds it in every text.
     #[must_use]

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use gateway_policy::masks::MaskKeys;
 use gateway_policy::model::{Bundle, MaskKeyOrigin};
 
-/// BOUND: bytes that are read of one file; a key has 16 at least, and nobody makes one of a kilobyte.
+/// BOUND: bytes that are read of one file; a key has 32 at least, and nobody makes one of a kilobyte.
 const FILE_BYTES_MAX: u64 = 4096;
 
 /// What tells one state of files with keys from another without reading them: length, time and inode.

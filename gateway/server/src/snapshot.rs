@@ -151,10 +151,12 @@ impl Publisher {
     }
 
     fn seen(&self) -> Result<Seen, String> {
+        // Not under the lock: a mount may hang.
+        let mask_keys = self.parts().seen.mask_keys.clone();
         Ok(Seen {
             bundle: fingerprint(&self.0.directory).map_err(|fault| fault.to_string())?,
             authorities: self.0.identities.authorities()?,
-            mask_keys: self.parts().seen.mask_keys.again(),
+            mask_keys: mask_keys.again(),
         })
     }
 

@@ -555,8 +555,8 @@ fn guesses(guess: &str) -> Vec<Guess> {
     // By way of a place that nobody masks.
     let carried = |op: &str| {
         json!([
-            {"op": "add", "path": "/metadata/generateName", "value": guess},
-            {"op": op, "from": "/metadata/generateName", "path": "/data/password"},
+            {"op": "add", "path": "/metadata/annotations/carry", "value": guess},
+            {"op": op, "from": "/metadata/annotations/carry", "path": "/data/password"},
         ])
     };
     const APPLY_DRY: &str = "/db?fieldManager=me&dryRun=All";

@@ -306,6 +306,16 @@ fn refuses_questions_whose_own_value_a_detector_finds() {
             "asks about a value",
         );
     }
+    // By halving, a number is found that is never named.
+    for sign in ["%3E", "%3C"] {
+        let halving = format!("{list}?labelSelector=customer{sign}4111");
+        check_refused(
+            head("GET", &halving, "found"),
+            b"",
+            403,
+            "asks about a value",
+        );
+    }
     forwarded(
         head(
             "GET",
@@ -319,7 +329,13 @@ fn refuses_questions_whose_own_value_a_detector_finds() {
         request.has_body = true;
         with(request, "content-type", "application/json-patch+json")
     };
-    for value in [r#""a@b.example""#, r#"{"mail":["a@b.example"]}"#] {
+    for value in [
+        r#""a@b.example""#,
+        r#"{"mail":["a@b.example"]}"#,
+        // As it is read, not as it is written.
+        r#""x\nAKIAIOSFODNN7EXAMPLE""#,
+        r#""only-000001""#,
+    ] {
         let body = format!(r#"[{{"op":"test","path":"/data/contact","value":{value}}}]"#);
         check_refused(patch(), body.as_bytes(), 403, "/data/contact");
     }

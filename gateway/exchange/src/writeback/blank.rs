@@ -14,30 +14,47 @@ pub(super) fn places(masking: &Masking, patch: Option<PatchForm>, sent: &JsonVal
     match patch {
         Some(PatchForm::Json) => {
             for operation in sent.items().unwrap_or_default() {
-                in_operation(operation, &mut found);
+                in_operation(masking, operation, &mut found);
             }
-            found.retain(|place| masking.touches_pointer(place));
+            found.sort_unstable();
+            found.dedup();
         }
         None | Some(PatchForm::Merge | PatchForm::Strategic | PatchForm::Apply) => {
-            // Where the mask makes the same of another value, it stands at a masked place.
-            let other = filled(sent);
-            let again = shown(masking, other.to_json().as_bytes());
-            let again = again.and_then(|again| JsonValue::parse(&again.text).ok());
-            match again {
-                Some(again) => same(sent, &again, &mut Vec::new(), &mut found),
-                None => found.push(String::new()),
-            }
+            in_object(masking, sent, &mut found);
         }
     }
     found
 }
 
-/// The blanks of what one operation puts somewhere.
-fn in_operation(operation: &JsonValue, found: &mut Vec<String>) {
+/// Where the mask makes the same of another value, it stands at a masked place.
+fn in_object(masking: &Masking, sent: &JsonValue, found: &mut Vec<String>) {
+    let again = shown(masking, filled(sent).to_json().as_bytes());
+    let again = again.and_then(|again| JsonValue::parse(&again.text).ok());
+    match again {
+        Some(again) => same(sent, &again, &mut Vec::new(), found),
+        None => found.push(String::new()),
+    }
+}
+
+/// What one operation puts somewhere, in an object that has nothing else. A number on the way may be the
+/// index of an element or the name of a member.
+fn in_operation(masking: &Masking, operation: &JsonValue, found: &mut Vec<String>) {
     let path = operation.get("path").and_then(JsonValue::as_str);
-    let mut way = path.and_then(pointer_segments).unwrap_or_default();
-    if let Some(value) = operation.get("value") {
-        blanks(value, &mut way, found);
+    let way = path.and_then(pointer_segments).unwrap_or_default();
+    let Some(value) = operation.get("value") else {
+        return;
+    };
+    for has_lists in [true, false] {
+        let mut object = value.clone();
+        for name in way.iter().rev() {
+            let is_index = name == "-" || name.bytes().all(|byte| byte.is_ascii_digit());
+            object = if has_lists && is_index {
+                JsonValue::Array(vec![object])
+            } else {
+                JsonValue::Object(vec![(name.clone(), object)])
+            };
+        }
+        in_object(masking, &object, found);
     }
 }
 
@@ -106,26 +123,26 @@ fn same(sent: &JsonValue, again: &JsonValue, way: &mut Vec<String>, found: &mut 
         }
         return;
     }
-    let mut below = |name: String, sent: &JsonValue, again: &JsonValue| {
-        way.push(name);
-        same(sent, again, way, found);
-        way.pop();
-    };
     match (sent, again) {
         (JsonValue::Object(sent), JsonValue::Object(again)) => {
             let again = by_key(again);
             for (key, sent) in sent {
                 if let Some(again) = again.get(key.as_str()) {
-                    below(key.clone(), sent, again);
+                    way.push(key.clone());
+                    same(sent, again, way, found);
+                    way.pop();
                 }
             }
         }
-        // Of a list that lost elements it is not known which.
         (JsonValue::Array(sent), JsonValue::Array(again)) if again.len() == sent.len() => {
             for (index, (sent, again)) in sent.iter().zip(again).enumerate() {
-                below(index.to_string(), sent, again);
+                way.push(index.to_string());
+                same(sent, again, way, found);
+                way.pop();
             }
         }
+        // Of a list that lost elements it is not known which.
+        (JsonValue::Array(_), JsonValue::Array(_)) => blanks(sent, way, found),
         (_, _) => {}
     }
 }

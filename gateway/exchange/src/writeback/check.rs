@@ -9,19 +9,21 @@ use gateway_kubeapi::JsonValue;
 use super::embedded;
 use super::restore::by_key;
 
-/// The same value with these members of each object before its others.
-pub(super) fn with_first(value: &JsonValue, keys: &BTreeSet<&str>) -> JsonValue {
+/// The same value with the members that elements are chosen by before the others, `last` behind the rest
+/// of them.
+pub(super) fn with_first(value: &JsonValue, choosers: &BTreeSet<&str>, last: &str) -> JsonValue {
     match value {
         JsonValue::Object(members) => {
-            let (mut first, others): (Vec<_>, Vec<_>) = members
+            let mut members: Vec<(String, JsonValue)> = members
                 .iter()
-                .map(|(key, value)| (key.clone(), with_first(value, keys)))
-                .partition(|(key, _)| keys.contains(key.as_str()));
-            first.extend(others);
-            JsonValue::Object(first)
+                .map(|(key, value)| (key.clone(), with_first(value, choosers, last)))
+                .collect();
+            members.sort_by_key(|(key, _)| (!choosers.contains(key.as_str()), key == last));
+            JsonValue::Object(members)
         }
         JsonValue::Array(items) => {
-            JsonValue::Array(items.iter().map(|item| with_first(item, keys)).collect())
+            let element = |item| with_first(item, choosers, last);
+            JsonValue::Array(items.iter().map(element).collect())
         }
         JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
             value.clone()

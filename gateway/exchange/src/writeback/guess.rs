@@ -6,15 +6,97 @@ use gateway_kubeapi::{JsonValue, PatchForm, RequestTarget, pointer_segments};
 
 use super::restore::{by_key, descend};
 
-/// Built-in kinds of which a part takes no other values than its own, but for a few fields. (Custom
-/// kinds with a rule of the kind `self == oldSelf`, and single fields of others, are not known here.)
-const FIXED: &[(&str, &str, &str)] = &[
-    ("", "persistentvolumeclaims", "spec"),
-    ("", "persistentvolumes", "spec"),
-    ("", "pods", "spec"),
-    ("apps", "controllerrevisions", "data"),
-    ("batch", "jobs", "spec"),
+/// A part of a built-in kind that takes no other values than its own.
+#[derive(Debug, PartialEq, Eq)]
+struct Fixed {
+    group: &'static str,
+    resource: &'static str,
+    way: &'static [&'static str],
+    /// Members that can be changed, wherever they stand in it.
+    except: &'static [&'static str],
+}
+
+impl Fixed {
+    const fn new(
+        (group, resource): (&'static str, &'static str),
+        way: &'static [&'static str],
+        except: &'static [&'static str],
+    ) -> Self {
+        Self {
+            group,
+            resource,
+            way,
+            except,
+        }
+    }
+
+    /// What cannot be changed of an object.
+    fn of(&self, object: &JsonValue) -> Option<JsonValue> {
+        descend(object, self.way).map(|part| without(part, self.except))
+    }
+}
+
+/// Such parts (Kubernetes 1.36, `validation.go` of each group). Custom kinds with a rule of the kind
+/// `self == oldSelf`, and single fields of other kinds, are not known here.
+const FIXED: &[Fixed] = &[
+    Fixed::new(
+        ("", "pods"),
+        &["spec"],
+        &["activeDeadlineSeconds", "image", "tolerations"],
+    ),
+    Fixed::new(
+        ("", "persistentvolumeclaims"),
+        &["spec"],
+        &["resources", "volumeAttributesClassName"],
+    ),
+    Fixed::new(
+        ("", "persistentvolumes"),
+        &["spec"],
+        &[
+            "accessModes",
+            "capacity",
+            "claimRef",
+            "mountOptions",
+            "persistentVolumeReclaimPolicy",
+            "storageClassName",
+            "volumeAttributesClassName",
+        ],
+    ),
+    Fixed::new(("apps", "controllerrevisions"), &["data"], &[]),
+    Fixed::new(("batch", "jobs"), &["spec", "template"], &[]),
+    Fixed::new(("events.k8s.io", "events"), &["action"], &[]),
+    Fixed::new(("events.k8s.io", "events"), &["note"], &[]),
+    Fixed::new(("events.k8s.io", "events"), &["reason"], &[]),
+    Fixed::new(("events.k8s.io", "events"), &["regarding"], &[]),
+    Fixed::new(("events.k8s.io", "events"), &["related"], &[]),
+    Fixed::new(("events.k8s.io", "events"), &["type"], &[]),
+    Fixed::new(("storage.k8s.io", "storageclasses"), &["parameters"], &[]),
+    Fixed::new(("storage.k8s.io", "volumeattachments"), &["spec"], &[]),
+    Fixed::new(
+        ("storage.k8s.io", "volumeattributesclasses"),
+        &["parameters"],
+        &[],
+    ),
 ];
+
+/// A value without these members at any depth.
+fn without(value: &JsonValue, except: &[&str]) -> JsonValue {
+    match value {
+        JsonValue::Object(members) => JsonValue::Object(
+            members
+                .iter()
+                .filter(|(key, _)| !except.contains(&key.as_str()))
+                .map(|(key, value)| (key.clone(), without(value, except)))
+                .collect(),
+        ),
+        JsonValue::Array(items) => {
+            JsonValue::Array(items.iter().map(|item| without(item, except)).collect())
+        }
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
+            value.clone()
+        }
+    }
+}
 
 /// What makes the outcome of a write depend on values that are not shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,8 +105,8 @@ pub(crate) struct Wager {
     applier: Option<Applier>,
     /// An object of a kind that can be made immutable takes no other values than its own.
     may_be_immutable: bool,
-    /// The member below which that is always so.
-    fixed: Option<&'static str>,
+    /// The parts of which that is always so.
+    fixed: Vec<&'static Fixed>,
 }
 
 /// A field manager, as `managedFields` tells one from another.
@@ -51,28 +133,30 @@ impl Wager {
         let (group, resource) = (info.group(), info.resource());
         let fixed = FIXED
             .iter()
-            .find(|(own, name, _)| (*own, *name) == (group, resource));
+            .filter(|own| (own.group, own.resource) == (group, resource));
         Self {
             applier: is_apply.then(|| Applier {
                 manager: target.field_manager().unwrap_or_default().to_owned(),
                 subresource: info.subresource().to_owned(),
             }),
             may_be_immutable: group.is_empty() && matches!(resource, "secrets" | "configmaps"),
-            fixed: fixed.map(|(_, _, member)| *member),
+            fixed: fixed.collect(),
         }
     }
 
     /// Whether the outcome tells, once the write sets a masked value.
-    pub(super) const fn tells(&self) -> bool {
-        self.applier.is_some() || self.may_be_immutable || self.fixed.is_some()
+    pub(super) fn tells(&self) -> bool {
+        self.applier.is_some() || self.may_be_immutable || !self.fixed.is_empty()
     }
 
     /// Whether an operation of a JSON patch changes something in the part that takes no other values.
     pub(super) fn is_fixed(&self, operation: &JsonValue) -> bool {
         let path = operation.get("path").and_then(JsonValue::as_str);
-        self.fixed.is_some_and(|fixed| {
-            let segments = path.and_then(pointer_segments).unwrap_or_default();
-            segments.first().is_none_or(|first| first == fixed)
+        let segments = path.and_then(pointer_segments).unwrap_or_default();
+        self.fixed.iter().any(|fixed| {
+            let mut pairs = segments.iter().zip(fixed.way);
+            let last = segments.last().map(String::as_str).unwrap_or_default();
+            pairs.all(|(own, way)| own == way) && !fixed.except.contains(&last)
         })
     }
 
@@ -87,12 +171,15 @@ impl Wager {
         if self.may_be_immutable && immutable == Some(true) {
             return Some(Lost::Immutable);
         }
-        if let Some(fixed) = self.fixed
-            && sent.get(fixed) != again.get(fixed)
-        {
+        let mut fixed = self.fixed.iter();
+        if fixed.any(|fixed| fixed.of(sent) != fixed.of(again)) {
             return Some(Lost::Immutable);
         }
         let applier = self.applier.as_ref()?;
+        // It has no managers of its own: those of its object count, which is not read.
+        if applier.subresource == "scale" {
+            return Some(Lost::Owned);
+        }
         let managers = descend(live, &["metadata", "managedFields"]);
         let others: Vec<&JsonValue> = managers
             .and_then(JsonValue::items)

@@ -38,6 +38,7 @@ mask "back" {
         at "spec.users[*].phone" fpe key="k"
         at "spec.words[*]" redact
         at "spec.tagged[class=secret].value" redact
+        at "spec.tagged[value=x].note" redact
         at "spec.hidden[name=x]" drop
     }
     write-back restore
@@ -45,7 +46,12 @@ mask "back" {
 mask "keep" {
     for "secrets" { at "data.*" redact }
     for "pods" { at "spec.containers[*].env[*].value" redact; at "metadata.labels.*" redact }
+    for "configmaps" { detect "email" redact }
+    for "deployments.apps" { at "spec.paused" redact; at "spec.template.spec.volumes[*].emptyDir.sizeLimit" redact }
     for "things.example.com" {
+        at "spec.doc" json { at "debug" redact }
+        at "spec.many[name=x]" drop
+        at "spec.many[*].flag" redact
         at "spec.text" redact
         at "spec.phone" fpe key="k"
         at "spec.gone" drop
@@ -696,7 +702,16 @@ fn no_outcome_depends_on_a_guess_at_what_never_changes() {
             ]);
             case.refused(json, &moved, "immutable");
         }
-        // Labels can be changed.
+        // Nothing is named at its own place, but what is deleted was there.
+        let strategic = Some(PatchForm::Strategic);
+        let deletes = |list: &str| {
+            let list = format!("$deleteFromPrimitiveList/{list}");
+            json!({"spec": {"containers": [{"name": "main", list: [value]}]}})
+        };
+        let args = Case::new("back", "pods", case.live.clone());
+        args.refused(strategic, &deletes("args"), "asks about a value");
+        assert_eq!(args.send(strategic, &deletes("command")), Ok(None));
+        // Labels can be changed, and images.
         let label = json!([{"op": "replace", "path": "/metadata/labels/a", "value": value}]);
         assert_eq!(case.send(json, &label), Ok(None));
         let merge = Some(PatchForm::Merge);
@@ -706,15 +721,87 @@ fn no_outcome_depends_on_a_guess_at_what_never_changes() {
     }
     let deployments = "/apis/apps/v1/namespaces/a/deployments/d";
     assert_eq!(wager(deployments, None), Wager::default());
+    let strategic = Some(PatchForm::Strategic);
+    let pod = json!({"metadata": {"resourceVersion": "7"}, "spec": {"containers": [
+        {"name": "main", "image": "i"},
+    ]}});
+    let mut case = Case::new("back", "pods", pod);
+    case.wager = wager(target, strategic);
+    let image = json!({"spec": {"containers": [{"name": "main", "image": "other"}]}});
+    assert_eq!(case.send(strategic, &image), Ok(None));
+    let json = Some(PatchForm::Json);
+    case.wager = wager(target, json);
+    let image = json!([{"op": "replace", "path": "/spec/containers/0/image", "value": "other"}]);
+    assert_eq!(case.send(json, &image), Ok(None));
+}
+
+/// What a detector finds anywhere is at no masked place, and is masked.
+#[test]
+fn no_outcome_depends_on_a_guess_at_what_a_detector_finds() {
+    let live = json!({
+        "metadata": {"resourceVersion": "7"}, "immutable": true, "data": {"to": "a@b.example"},
+    });
+    let mut case = Case::new("keep", "configmaps", live);
+    let target = "/api/v1/namespaces/a/configmaps/c";
+    for value in ["a@b.example", "b@b.example"] {
+        let json = Some(PatchForm::Json);
+        case.wager = wager(target, json);
+        let replace = json!([{"op": "replace", "path": "/data/to", "value": value}]);
+        case.refused(json, &replace, "immutable");
+        let merge = Some(PatchForm::Merge);
+        case.wager = wager(target, merge);
+        case.refused(merge, &json!({"data": {"to": value}}), "immutable");
+    }
+}
+
+/// The managers of a Scale are those of its object, which is not read.
+#[test]
+fn an_apply_of_a_masked_scale_without_force_is_refused() {
+    let live = json!({"metadata": {"resourceVersion": "7"}, "spec": {"number": 3}});
+    let mut case = Case::new("keep", "things.example.com", live);
+    let apply = Some(PatchForm::Apply);
+    let target = "/apis/example.com/v1/namespaces/a/things/t/scale?fieldManager=me";
+    case.wager = wager(target, apply);
+    for number in [3, 4] {
+        let body = json!({"spec": {"number": number}});
+        case.refused(apply, &body, "another field manager");
+    }
+}
+
+/// Neither an ancestor of a masked place nor a place that a detector may look at is one.
+#[test]
+fn empty_values_at_other_places_are_nobodys_business() {
+    let live = json!({"metadata": {"resourceVersion": "7"}, "spec": {"paused": true}});
+    let case = Case::new("keep", "deployments.apps", live);
+    let json = Some(PatchForm::Json);
+    let paused = json!({"op": "replace", "path": "/spec/paused", "value": false});
+    let volume = json!({"name": "tmp", "emptyDir": {}});
+    for (operation, refused) in [
+        (paused, true),
+        (
+            json!({"op": "add", "path": "/spec/template/spec/volumes/-", "value": volume}),
+            false,
+        ),
+        (
+            json!({"op": "add", "path": "/metadata/annotations", "value": {}}),
+            false,
+        ),
+        (json!({"op": "add", "path": "/status", "value": {}}), false),
+    ] {
+        let found = case.send(json, &json!([operation]));
+        assert_eq!(found.is_err(), refused, "{operation} {found:?}");
+    }
+}
+
+fn kept(spec: &Value) -> Case {
+    let live = json!({"metadata": {"name": "t", "resourceVersion": "7"}, "spec": spec});
+    Case::new("keep", "things.example.com", live)
 }
 
 /// Of a flag that is `false` a write of what is shown passed, of one that is not it was refused.
 #[test]
 fn whether_a_refusing_mask_refuses_tells_nothing_of_what_is_stored() {
-    let case = |spec: Value| {
-        let live = json!({"metadata": {"name": "t", "resourceVersion": "7"}, "spec": spec});
-        Case::new("keep", "things.example.com", live)
-    };
+    let case = |spec: Value| kept(&spec);
     for (key, shown, other) in [
         ("flag", json!(false), json!(true)),
         ("number", json!(0), json!(17)),
@@ -736,6 +823,15 @@ fn whether_a_refusing_mask_refuses_tells_nothing_of_what_is_stored() {
                 json!({"op": "replace", "path": "/spec", "value": {key: shown}}),
             ] {
                 case.refused(Some(PatchForm::Json), &json!([operation]), &place);
+            }
+            // Lists of another length, and of another order.
+            let many = |stored: bool| json!([{"name": "a", "flag": stored}, {"name": "b", "flag": stored}]);
+            for is_set in [true, false] {
+                let case = kept(&json!({"many": many(is_set)}));
+                let [a, b, x] = ["a", "b", "x"].map(|name| json!({"name": name, "flag": false}));
+                for list in [json!([a, b, x]), json!([b, a])] {
+                    case.refused(None, &json!({"spec": {"many": list}}), "/spec/many/");
+                }
             }
             // Not at a masked place.
             let free = json!({"spec": {"free": false}});
