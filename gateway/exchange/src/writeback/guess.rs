@@ -4,7 +4,7 @@
 
 use gateway_kubeapi::{JsonValue, PatchForm, RequestTarget, pointer_segments};
 
-use super::restore::{by_key, descend};
+use super::restore::{by_key, descend, descend_mut};
 
 /// A part of a built-in kind that takes no other values than its own.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +78,26 @@ const FIXED: &[Fixed] = &[
         &[],
     ),
 ];
+
+/// Where elements are added to a pod, by a subresource of its own; those that are there never change.
+const ADDED: [&str; 2] = ["spec", "ephemeralContainers"];
+
+/// An object without the elements there that its live form has not.
+fn without_new(object: &JsonValue, live: &JsonValue) -> JsonValue {
+    let name = |element: &JsonValue| {
+        element
+            .get("name")
+            .and_then(JsonValue::as_str)
+            .map(str::to_owned)
+    };
+    let known = descend(live, &ADDED).and_then(JsonValue::items);
+    let known: Vec<_> = known.unwrap_or_default().iter().map(name).collect();
+    let mut object = object.clone();
+    if let Some(JsonValue::Array(elements)) = descend_mut(&mut object, &ADDED) {
+        elements.retain(|element| known.contains(&name(element)));
+    }
+    object
+}
 
 /// A value without these members at any depth.
 fn without(value: &JsonValue, except: &[&str]) -> JsonValue {
@@ -156,7 +176,9 @@ impl Wager {
         self.fixed.iter().any(|fixed| {
             let mut pairs = segments.iter().zip(fixed.way);
             let last = segments.last().map(String::as_str).unwrap_or_default();
-            pairs.all(|(own, way)| own == way) && !fixed.except.contains(&last)
+            // What is appended is compared with nothing.
+            let is_free = last == "-" || fixed.except.contains(&last);
+            pairs.all(|(own, way)| own == way) && !is_free
         })
     }
 
@@ -172,7 +194,8 @@ impl Wager {
             return Some(Lost::Immutable);
         }
         let mut fixed = self.fixed.iter();
-        if fixed.any(|fixed| fixed.of(sent) != fixed.of(again)) {
+        let (old_sent, old_again) = (without_new(sent, live), without_new(again, live));
+        if fixed.any(|fixed| fixed.of(&old_sent) != fixed.of(&old_again)) {
             return Some(Lost::Immutable);
         }
         let applier = self.applier.as_ref()?;

@@ -327,7 +327,7 @@ pub(super) fn descend<'a>(root: &'a JsonValue, way: &[&str]) -> Option<&'a JsonV
     way.iter().try_fold(root, |value, name| value.get(name))
 }
 
-fn descend_mut<'a>(root: &'a mut JsonValue, way: &[&str]) -> Option<&'a mut JsonValue> {
+pub(super) fn descend_mut<'a>(root: &'a mut JsonValue, way: &[&str]) -> Option<&'a mut JsonValue> {
     way.iter().try_fold(root, |value, name| match value {
         JsonValue::Object(members) => members
             .iter_mut()

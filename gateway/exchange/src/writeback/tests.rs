@@ -45,7 +45,11 @@ mask "back" {
 }
 mask "keep" {
     for "secrets" { at "data.*" redact }
-    for "pods" { at "spec.containers[*].env[*].value" redact; at "metadata.labels.*" redact }
+    for "pods" {
+        at "spec.containers[*].env[*].value" redact
+        at "spec.ephemeralContainers[*].env[*].value" redact
+        at "metadata.labels.*" redact
+    }
     for "configmaps" { detect "email" redact }
     for "deployments.apps" { at "spec.paused" redact; at "spec.template.spec.volumes[*].emptyDir.sizeLimit" redact }
     for "things.example.com" {
@@ -733,6 +737,29 @@ fn no_outcome_depends_on_a_guess_at_what_never_changes() {
     case.wager = wager(target, json);
     let image = json!([{"op": "replace", "path": "/spec/containers/0/image", "value": "other"}]);
     assert_eq!(case.send(json, &image), Ok(None));
+}
+
+#[test]
+fn a_new_debug_container_may_have_values_of_its_own() {
+    let container =
+        |name: &str, value: &str| json!({"name": name, "env": [{"name": "T", "value": value}]});
+    let live = json!({"metadata": {"resourceVersion": "7"}, "spec": {
+        "containers": [container("main", "x")], "ephemeralContainers": [container("old", "right")],
+    }});
+    let mut case = Case::new("keep", "pods", live);
+    let target = "/api/v1/namespaces/a/pods/p/ephemeralcontainers";
+    let strategic = Some(PatchForm::Strategic);
+    case.wager = wager(target, strategic);
+    let body = |name: &str, value: &str| json!({"spec": {"ephemeralContainers": [container(name, value)]}});
+    assert_eq!(case.send(strategic, &body("new", "own")), Ok(None));
+    for value in ["right", "wrong"] {
+        case.refused(strategic, &body("old", value), "immutable");
+    }
+    let json = Some(PatchForm::Json);
+    case.wager = wager(target, json);
+    let path = "/spec/ephemeralContainers/-";
+    let added = json!([{"op": "add", "path": path, "value": container("new", "own")}]);
+    assert_eq!(case.send(json, &added), Ok(None));
 }
 
 /// What a detector finds anywhere is at no masked place, and is masked.
