@@ -372,16 +372,12 @@ fn echoes(attributes: &Attributes) -> Vec<Attributes> {
             subresource: String::new(),
             ..resource.clone()
         };
-        found.extend(
-            [Some(attributes.verb), reading]
-                .into_iter()
-                .flatten()
-                .map(|verb| Attributes {
-                    verb,
-                    target: Target::Resource(parent.clone()),
-                    ..attributes.clone()
-                }),
-        );
+        let verbs = std::iter::once(attributes.verb).chain(reading);
+        found.extend(verbs.map(|verb| Attributes {
+            verb,
+            target: Target::Resource(parent.clone()),
+            ..attributes.clone()
+        }));
     }
     found
 }

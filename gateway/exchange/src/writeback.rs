@@ -98,11 +98,11 @@ pub(crate) fn plan(
     written: &Written<'_>,
 ) -> Result<Option<Restoration>, MaskRefusal> {
     if written.patch == Some(PatchForm::Strategic)
-        && let Some(place) = deletes_masked(masking, written.body)
+        && let Some(place) = guess::deletes_masked(masking, written.body)
     {
-        let masks: Vec<&str> = masking.masks().map(|(name, _)| name).collect();
+        let masks = masking.masks().map(|(name, _)| name);
         return Err(MaskRefusal::Question {
-            masks: masks.join(", "),
+            masks: named(masks, masking.masks().count()),
             what: "the patch directive",
             place,
         });
@@ -183,48 +183,6 @@ pub(crate) fn finds(masking: &Masking, value: &JsonValue) -> bool {
         JsonValue::Array(items) => items.iter().any(|item| finds(masking, item)),
         JsonValue::Object(members) => members.iter().any(|(_, value)| finds(masking, value)),
         JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => false,
-    }
-}
-
-/// `$deleteFromPrimitiveList/args` of a strategic patch names elements by their value: that it had an
-/// effect tells that they were there.
-const DELETED_ELEMENTS: &str = "$deleteFromPrimitiveList/";
-
-/// The first such directive for a masked list.
-fn deletes_masked(masking: &Masking, body: &[u8]) -> Option<String> {
-    let body = JsonValue::parse(body).ok()?;
-    let mut named = None;
-    let lists = deleted_elements(&body, &mut named);
-    let named = named?;
-    let shown = shown(masking, lists.to_json().as_bytes());
-    shown
-        .is_none_or(|shown| shown.masked_count > 0)
-        .then_some(named)
-}
-
-/// The body with nothing but what such directives name, as members of the lists' names.
-fn deleted_elements(value: &JsonValue, named: &mut Option<String>) -> JsonValue {
-    match value {
-        JsonValue::Object(members) => {
-            let mut kept = Vec::new();
-            for (key, value) in members {
-                let list = key.strip_prefix(DELETED_ELEMENTS);
-                if let Some(list) = list {
-                    named.get_or_insert_with(|| key.clone());
-                    kept.push((list.to_owned(), value.clone()));
-                } else if matches!(value, JsonValue::Object(_) | JsonValue::Array(_)) {
-                    kept.push((key.clone(), deleted_elements(value, named)));
-                }
-            }
-            JsonValue::Object(kept)
-        }
-        JsonValue::Array(items) => {
-            let items = items.iter().map(|item| deleted_elements(item, named));
-            JsonValue::Array(items.collect())
-        }
-        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
-            JsonValue::Null
-        }
     }
 }
 

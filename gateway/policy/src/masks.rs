@@ -201,7 +201,7 @@ impl Masking {
     /// it is to ask about a masked value. A program that cannot be made finds it in every text.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        self.plan.watches_everything()
+        self.looks_everywhere()
             && self
                 .program(&[Mount::Root])
                 .map_or(true, |program| program.finds(text.as_bytes()))

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 
 use gateway_policy::masks::MaskKeys;
 use gateway_policy::model::{Bundle, MaskKeyOrigin};
 
+use crate::bundle::FileState;
+
 /// BOUND: bytes that are read of one file; a key has 32 at least, and nobody makes one of a kilobyte.
 const FILE_BYTES_MAX: u64 = 4096;
 
-/// What tells one state of files with keys from another without reading them: length, time and inode.
-/// Of a file that cannot be seen, nothing.
+/// What tells one state of files with keys from another without reading them. Of a file that cannot be
+/// seen, nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct KeyFiles(BTreeMap<String, Option<(u64, i64, i64, u64)>>);
+pub(crate) struct KeyFiles(BTreeMap<String, Option<FileState>>);
 
 impl KeyFiles {
     /// Of the files that a bundle names.
@@ -32,10 +33,7 @@ impl KeyFiles {
     }
 
     fn seen<'a>(paths: impl Iterator<Item = &'a String>) -> Self {
-        let state = |path: &String| {
-            let seen = fs::metadata(path).ok()?;
-            Some((seen.len(), seen.mtime(), seen.mtime_nsec(), seen.ino()))
-        };
+        let state = |path: &String| fs::metadata(path).ok().as_ref().map(FileState::of);
         Self(paths.map(|path| (path.clone(), state(path))).collect())
     }
 }

@@ -3,8 +3,10 @@
 //! write is refused whatever the value is.
 
 use gateway_kubeapi::{JsonValue, PatchForm, RequestTarget, pointer_segments};
+use gateway_policy::masks::Masking;
 
 use super::restore::{by_key, descend, descend_mut};
+use super::shown;
 
 /// A part of a built-in kind that takes no other values than its own.
 #[derive(Debug, PartialEq, Eq)]
@@ -193,10 +195,12 @@ impl Wager {
         if self.may_be_immutable && immutable == Some(true) {
             return Some(Lost::Immutable);
         }
-        let mut fixed = self.fixed.iter();
-        let (old_sent, old_again) = (without_new(sent, live), without_new(again, live));
-        if fixed.any(|fixed| fixed.of(&old_sent) != fixed.of(&old_again)) {
-            return Some(Lost::Immutable);
+        if !self.fixed.is_empty() {
+            let [sent, again] = [sent, again].map(|object| without_new(object, live));
+            let mut fixed = self.fixed.iter();
+            if fixed.any(|fixed| fixed.of(&sent) != fixed.of(&again)) {
+                return Some(Lost::Immutable);
+            }
         }
         let applier = self.applier.as_ref()?;
         // It has no managers of its own: those of its object count, which is not read.
@@ -253,4 +257,46 @@ fn is_owned(sent: &JsonValue, again: &JsonValue, managers: &[&JsonValue]) -> boo
             None => !below.is_empty(),
         }
     })
+}
+
+/// `$deleteFromPrimitiveList/args` of a strategic patch names elements by their value: that it had an
+/// effect tells that they were there.
+const DELETED_ELEMENTS: &str = "$deleteFromPrimitiveList/";
+
+/// The first such directive for a masked list.
+pub(super) fn deletes_masked(masking: &Masking, body: &[u8]) -> Option<String> {
+    let body = JsonValue::parse(body).ok()?;
+    let mut named = None;
+    let lists = deleted_elements(&body, &mut named);
+    let named = named?;
+    let shown = shown(masking, lists.to_json().as_bytes());
+    shown
+        .is_none_or(|shown| shown.masked_count > 0)
+        .then_some(named)
+}
+
+/// The body with nothing but what such directives name, as members of the lists' names.
+fn deleted_elements(value: &JsonValue, named: &mut Option<String>) -> JsonValue {
+    match value {
+        JsonValue::Object(members) => {
+            let mut kept = Vec::new();
+            for (key, value) in members {
+                let list = key.strip_prefix(DELETED_ELEMENTS);
+                if let Some(list) = list {
+                    named.get_or_insert_with(|| key.clone());
+                    kept.push((list.to_owned(), value.clone()));
+                } else if matches!(value, JsonValue::Object(_) | JsonValue::Array(_)) {
+                    kept.push((key.clone(), deleted_elements(value, named)));
+                }
+            }
+            JsonValue::Object(kept)
+        }
+        JsonValue::Array(items) => {
+            let items = items.iter().map(|item| deleted_elements(item, named));
+            JsonValue::Array(items.collect())
+        }
+        JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
+            JsonValue::Null
+        }
+    }
 }

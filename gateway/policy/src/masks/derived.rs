@@ -154,16 +154,11 @@ pub(super) fn string_data(class: Class, rules: &[MaskRule]) -> Vec<MaskRule> {
         rules.any(|rule| rule.mask == own.mask && rule.path == own.path)
     };
     let derived = rules.iter().filter_map(|rule| {
-        let [Step::Key(first), inner @ ..] = rule.path.steps() else {
+        if rule.path.steps().first() != Some(&Step::Key("data".into())) {
             return None;
-        };
-        let below = || paths::below("stringData", &paths::without("data", &rule.path)?);
-        let path = match (&**first, inner) {
-            ("data", []) => None,
-            ("data", [_, ..]) => below(),
-            (_, _) => return None,
-        };
-        match path {
+        }
+        let inner = paths::without("data", &rule.path);
+        match inner.and_then(|inner| paths::below("stringData", &inner)) {
             Some(path) => Some(MaskRule {
                 path,
                 ..rule.clone()

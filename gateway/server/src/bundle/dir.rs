@@ -26,7 +26,25 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// What tells one state of a directory from another without reading the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Fingerprint(Vec<(PathBuf, u64, i64, i64, u64)>);
+pub(crate) struct Fingerprint(Vec<(PathBuf, FileState)>);
+
+/// The same of one file: its length, time and inode. A volume of Kubernetes swaps the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileState {
+    length: u64,
+    modified: (i64, i64),
+    inode: u64,
+}
+
+impl FileState {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+}
 
 /// Why a directory cannot be read as a bundle.
 #[derive(Debug, Error)]
@@ -64,13 +82,7 @@ pub enum DirectoryFault {
 pub(crate) fn fingerprint(root: &Path) -> Result<Fingerprint, DirectoryFault> {
     let mut seen = Vec::new();
     for (path, metadata) in walk(root)? {
-        seen.push((
-            path,
-            metadata.len(),
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            metadata.ino(),
-        ));
+        seen.push((path, FileState::of(&metadata)));
     }
     Ok(Fingerprint(seen))
 }

@@ -3,4 +3,4 @@
 mod dir;
 
 pub use dir::{DirectoryFault, Files, read as read_directory};
-pub(crate) use dir::{Fingerprint, fingerprint, read_settled};
+pub(crate) use dir::{FileState, Fingerprint, fingerprint, read_settled};
